@@ -1,0 +1,182 @@
+"""The plan: the compiled graph, with every number decided. Frozen, printable, picklable.
+
+Data types only; `compiler.py` makes them, everything below a graph reads them. A plan knows nothing of node objects, processes
+or addresses: `nodes[i]` of the plan belongs to `graph.nodes[i]`, and offsets are relative to a segment.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+#: An edge hands records over in order, or only the newest one, or as a parameter that never triggers.
+EVERY, LATEST, PARAMETER = "every", "latest", "parameter"
+
+#: Lease words of a reader beyond the one it needs while it reads: how many kept views an input may have.
+KEEP = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContextPlan:
+    """Where nodes run. Context 0 is always the inline one, even without nodes: it owns the program's parameters."""
+
+    index: int
+    name: str
+    kind: str  # "inline" | "process" | "thread"
+    cpu: tuple[int, ...] | None
+    priority: int | None  # SCHED_FIFO 1..99
+    spin_us: float
+    nodes: tuple[int, ...]  # in order of creation
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ParameterPlan:
+    """A keyword-only argument of `compute`."""
+
+    name: str
+    dtype: np.dtype[Any] | None  # None: any Python value, fixed while running
+    value: Any  # the starting value; None where there is none
+    required: bool  # no default: the node waits for the first value of its edge
+    edge: int | None
+    low: float | None
+    high: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodePlan:
+    """A node: who fires, on what, when and where."""
+
+    index: int  # order of creation
+    name: str
+    context: int
+    rank: int  # longest path from an emitter, feedback edges left out
+    role: str  # "emitter" | "router" | "collector"
+    style: str  # "plain" | "coroutine" | "generator" | "async_generator"
+    inputs: tuple[int, ...]  # edges, by position of `compute`
+    input_names: tuple[str, ...]
+    outputs: tuple[int, ...]
+    parameters: tuple[ParameterPlan, ...]
+    settings: int | None  # the output of the inline context that carries what the program sets; None: nothing settable
+    period_ns: tuple[int, int] | None  # numerator, denominator
+    overrun: str  # "skip" | "catch_up"
+    deadline_ns: int | None
+    on_deadline: str  # "count" | "safe" | "error"
+    cost_ns: Any  # number, sequence, or function of the rng
+    zero: bool
+    ends_with_stop: bool  # all triggering inputs are feedback: nobody else would end it
+    file: str
+    line: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutputPlan:
+    """One output and the pool behind it. `node` is -1 for the settings of a node, which the program writes."""
+
+    index: int
+    node: int
+    name: str  # the end's own name, "output" where there is only one
+    context: int  # of the writer
+    dtype: np.dtype[Any]
+    edges: tuple[int, ...]
+    local: bool  # every reader runs in the writer's context: no fences, no bell
+    slots: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EdgePlan:
+    """One output to one input, with a policy."""
+
+    index: int
+    name: str
+    output: int
+    node: int  # the reader
+    input: int  # position among the triggering inputs; -1 for a parameter
+    input_name: str
+    context: int  # of the reader
+    policy: str  # EVERY | LATEST | PARAMETER
+    depth: int
+    on_full: str  # "wait" | "drop_new" | "drop_oldest" | "error"
+    initial: tuple[Any, ...]
+    decimate: int
+    batch: int
+    max_age_ns: int | None
+    on_stale: str  # "safe" | "skip" | "error"
+    feedback: bool
+    file: str
+    line: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Region:
+    """A named stretch of a segment."""
+
+    name: str
+    offset: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SegmentPlan:
+    """One memory file: the control segment, or the data segment of one writing context."""
+
+    name: str
+    context: int  # the only context that maps it writable; -1: the control segment, writable everywhere
+    size: int
+    regions: tuple[Region, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutputPlace:
+    """Offsets of one output in its writer's data segment, and of its `want` word in the control segment."""
+
+    words: int  # head and end
+    index: int  # u32[entries]: seq -> slot
+    entries: int
+    slots: int
+    stride: int
+    want: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EdgePlace:
+    """Offsets of one edge: its reader's line (control), its own index ring (`drop_new`), its initial records, its counters."""
+
+    line: int
+    words: int  # drop_new only, else -1: head and end of the own index ring, in the writer's segment
+    index: int
+    entries: int
+    preload: int  # in the writer's segment; -1: none
+    stats: int  # in the reader's segment
+    losses: int  # in the writer's segment: what the writer could not deliver
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layout:
+    """Where everything lies. Segment 0 is the control segment, segment 1 + c the data segment of context c."""
+
+    segments: tuple[SegmentPlan, ...]
+    outputs: tuple[OutputPlace, ...]
+    edges: tuple[EdgePlace, ...]
+    nodes: tuple[int, ...]  # counters of each node, in its context's segment
+    contexts: tuple[int, ...]  # line of each context in the control segment
+    run: int  # line of the run in the control segment
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """A compiled graph. `print(plan)` is a table."""
+
+    name: str
+    contexts: tuple[ContextPlan, ...]
+    nodes: tuple[NodePlan, ...]
+    outputs: tuple[OutputPlan, ...]
+    edges: tuple[EdgePlan, ...]
+    layout: Layout
+    warnings: tuple[str, ...]
+
+    @property
+    def firing_order(self) -> tuple[int, ...]:
+        """Node indices by (rank, index): the order of one sweep, and of ties in virtual time."""
+        return tuple(node.index for node in sorted(self.nodes, key=lambda node: (node.rank, node.index)))
