@@ -14,7 +14,7 @@
 #define DF_VALUE_BITS 40
 #define DF_BUCKETS ((DF_VALUE_BITS - DF_SUB_BITS + 1) * DF_SUB_BUCKETS)
 
-enum { DF_NEW = 0, DF_OPEN = 1, DF_RUNNING = 2, DF_ENDED = 3, DF_CLOSED = 4, DF_FAILED = 5 };
+enum { DF_NODE_NEW = 0, DF_NODE_OPEN = 1, DF_NODE_RUNNING = 2, DF_NODE_ENDED = 3, DF_NODE_CLOSED = 4, DF_NODE_FAILED = 5 };
 
 typedef struct {
     uint64_t count;
