@@ -10,7 +10,8 @@ import tempfile
 
 from setuptools import Extension, setup
 
-NATIVE = ["_bell", "_driver", "_ends", "_record", "_ring", "_scheduler"]
+CORE = pathlib.Path("dfcore")
+FLAGS = ["-O2", "-Wall", "-Wextra", "-Wno-unused-function", "-Wno-cast-function-type", "-Wno-unused-parameter"]
 TRACE = os.environ.get("DFCORE_TRACE") == "1"  # line tracing, so that coverage sees .pyx files
 
 
@@ -20,7 +21,7 @@ def missing() -> str | None:
     with tempfile.TemporaryDirectory() as folder:
         source = pathlib.Path(folder, "probe.c")
         for text, sentence in [
-            ("int probe;", f"needs a C compiler, and `{compiler}` does not work; install one (Debian: apt install gcc libc6-dev)."),
+            ("int probe;", f"needs a C compiler, `{compiler}` does not work; install one (Debian: apt install gcc libc6-dev)."),
             ("#include <Python.h>", "needs Python's C headers; install them (Debian: apt install python3-dev)."),
         ]:
             source.write_text(text + "\n")
@@ -41,14 +42,14 @@ if builds and (sentence := missing()):
 setup(
     ext_modules=[
         Extension(
-            f"dfcore.{name}",
-            [f"dfcore/{name}.pyx"],
-            depends=[str(path) for pattern in ("*.h", "*.pxd") for path in sorted(pathlib.Path("dfcore").glob(pattern))],
+            f"dfcore.{path.stem}",
+            [str(path)],
+            depends=sorted(map(str, [*CORE.glob("*.h"), *CORE.glob("*.pxd")])),
             include_dirs=["dfcore"],
             define_macros=[("CYTHON_TRACE_NOGIL", "1"), ("CYTHON_USE_SYS_MONITORING", "0")] if TRACE else [],
-            extra_compile_args=["-O2", "-Wall", "-Wextra", "-Wno-unused-function", "-Wno-cast-function-type", "-Wno-unused-parameter"],
+            extra_compile_args=FLAGS,
         )
-        for name in NATIVE
+        for path in sorted(CORE.glob("*.pyx"))
     ],
     options={"build_ext": {"cython_directives": {"linetrace": TRACE}}},
 )

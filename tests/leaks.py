@@ -1,0 +1,71 @@
+"""What a run could leave behind on this machine, looked up in /proc and /dev/shm."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import os
+import pathlib
+import threading
+
+
+def children() -> set[str]:
+    """The child processes of this process that have not been waited for, as `pid name`."""
+    found = set()
+    for task in pathlib.Path("/proc/self/task").iterdir():
+        for pid in (task / "children").read_text().split():
+            with contextlib.suppress(OSError):
+                found.add(f"process {pid} {pathlib.Path('/proc', pid, 'comm').read_text().strip()}")
+    return found
+
+
+def descriptors() -> set[str]:
+    """The open sockets and memory files of this process."""
+    found = set()
+    for entry in os.listdir("/proc/self/fd"):
+        with contextlib.suppress(OSError):
+            target = os.readlink(f"/proc/self/fd/{entry}")
+            if target.startswith(("socket:", "/memfd:")):
+                found.add(f"descriptor {entry} {target}")
+    return found
+
+
+def shared_memory() -> set[str]:
+    """The entries of this user in /dev/shm."""
+    found = set()
+    for entry in os.scandir("/dev/shm"):
+        with contextlib.suppress(OSError):
+            if entry.stat(follow_symlinks=False).st_uid == os.getuid():
+                found.add(f"/dev/shm/{entry.name}")
+    return found
+
+
+def threads() -> set[str]:
+    """The threads of this process, those that Python does not know included."""
+    known = {thread.native_id: thread.name for thread in threading.enumerate()}
+    return {f"thread {task} {known.get(int(task), '(not a Python thread)')}" for task in os.listdir("/proc/self/task")}
+
+
+def present() -> set[str]:
+    """Everything that a run could leave behind and that is here now."""
+    return children() | descriptors() | shared_memory() | threads()
+
+
+class Leaks:
+    """What was there at the start, and after which test each later thing was first seen."""
+
+    def __init__(self) -> None:
+        self.before = present()
+        self.first_seen: dict[str, str] = {}
+
+    def look(self, test: str) -> None:
+        """Remember `test` for what is new."""
+        for thing in present() - self.before:
+            self.first_seen.setdefault(thing, test)
+
+    def left(self) -> list[str]:
+        """What is here and was not at the start, each with the test after which it was first seen."""
+        gc.collect()
+        return sorted(
+            f"{thing}, first seen after {self.first_seen.get(thing, 'the last test')}" for thing in present() - self.before
+        )
