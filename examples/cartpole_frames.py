@@ -22,7 +22,7 @@ def _remainder(byte: int) -> int:
 _TABLE = bytes(_remainder(byte) for byte in range(256))
 
 
-def crc8(data: bytes) -> int:
+def crc8(data: bytes | bytearray) -> int:
     """CRC-8 of `data`: polynomial x^8 + x^2 + x + 1, start 0 (CRC-8/SMBUS; of b"123456789" it is 0xF4)."""
     crc = 0
     for byte in data:

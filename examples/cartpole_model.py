@@ -8,12 +8,16 @@ of this file. Both gains come from one Riccati equation, solved in NumPy: no con
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
+
+Matrix = NDArray[np.float64]
 
 GRAVITY = 9.8  # m/s^2
 CART_KG = 1.0
 POLE_KG = 0.1
 HALF_POLE_M = 0.5  # to the centre of mass of a uniform pole
 PERIOD_S = 0.01  # the plant sends its state at 100 Hz
+FORCE_LIMIT = 20.0  # N: what the motor can do
 
 #: Standard deviation of the sensor noise: m, m/s, rad, rad/s. The plant adds it, the observer is tuned to it.
 NOISE = np.array([0.002, 0.02, 0.002, 0.02])
@@ -22,7 +26,7 @@ NOISE = np.array([0.002, 0.02, 0.002, 0.02])
 UNKNOWN_FORCE = 0.5
 
 
-def linear() -> tuple[np.ndarray, np.ndarray]:
+def linear() -> tuple[Matrix, Matrix]:
     """A (4, 4) and B (4, 1) of x' = A x + B force, the equations of motion at theta = 0."""
     total = CART_KG + POLE_KG
     inertia = HALF_POLE_M * (4 / 3 - POLE_KG / total)
@@ -36,7 +40,7 @@ def linear() -> tuple[np.ndarray, np.ndarray]:
     return a, b
 
 
-def discrete(a: np.ndarray, b: np.ndarray, period_s: float) -> tuple[np.ndarray, np.ndarray]:
+def discrete(a: Matrix, b: Matrix, period_s: float) -> tuple[Matrix, Matrix]:
     """F (4, 4) and G (4, 1) of x[k+1] = F x[k] + G force[k], exact while the force is held for `period_s`.
 
     Both are blocks of exp([[A, B], [0, 0]] period), summed as a power series: for a period of some ms it needs few terms.
@@ -51,7 +55,7 @@ def discrete(a: np.ndarray, b: np.ndarray, period_s: float) -> tuple[np.ndarray,
     return total[:n, :n], total[:n, n:]
 
 
-def riccati(f: np.ndarray, g: np.ndarray, q: np.ndarray, r: np.ndarray) -> np.ndarray:
+def riccati(f: Matrix, g: Matrix, q: Matrix, r: Matrix) -> Matrix:
     """The stabilising P of P = F'P F - F'P G (R + G'P G)^-1 G'P F + Q, shape of Q.
 
     By doubling: each turn looks twice as far ahead as the last, so 20 turns look a million periods ahead.
@@ -65,13 +69,14 @@ def riccati(f: np.ndarray, g: np.ndarray, q: np.ndarray, r: np.ndarray) -> np.nd
     return (p + p.T) / 2
 
 
-def controller_gain(f: np.ndarray, g: np.ndarray, q: np.ndarray, r: np.ndarray) -> np.ndarray:
+def controller_gain(f: Matrix, g: Matrix, q: Matrix, r: Matrix) -> Matrix:
     """K (4,) of force = -K x, which makes the sum of x'Q x + force'R force smallest (LQR)."""
     p = riccati(f, g, q, r)
-    return np.linalg.solve(r + g.T @ p @ g, g.T @ p @ f)[0]
+    gain: Matrix = np.linalg.solve(r + g.T @ p @ g, g.T @ p @ f)[0]
+    return gain
 
 
-def observer_gain(f: np.ndarray, q: np.ndarray, r: np.ndarray) -> np.ndarray:
+def observer_gain(f: Matrix, q: Matrix, r: Matrix) -> Matrix:
     """L (4, 4) of x += L (readout - x): the gain a Kalman filter settles at, when all four states are measured.
 
     Args:
@@ -80,7 +85,8 @@ def observer_gain(f: np.ndarray, q: np.ndarray, r: np.ndarray) -> np.ndarray:
         r: covariance of the sensor noise.
     """
     p = riccati(f.T, np.eye(len(f)), q, r)  # an observer is the mirror image of a controller
-    return p @ np.linalg.inv(p + r)
+    gain: Matrix = p @ np.linalg.inv(p + r)
+    return gain
 
 
 F, G = discrete(*linear(), PERIOD_S)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from io import BytesIO
+from itertools import pairwise
 
 from cartpole_frames import MARK, Frames, crc8
 from hypothesis import given
@@ -27,7 +28,7 @@ def found(frames: Frames, pieces: list[bytes]) -> list[tuple[float, ...]]:
 def cut(data: bytes, places: list[int]) -> list[bytes]:
     """`data` in pieces, cut at `places` taken modulo its length."""
     edges = sorted({0, len(data), *(place % (len(data) + 1) for place in places)})
-    return [data[a:b] for a, b in zip(edges, edges[1:], strict=False)]
+    return [data[a:b] for a, b in pairwise(edges)]
 
 
 def scan(data: bytes, size: int = 18) -> list[tuple[float, ...]]:

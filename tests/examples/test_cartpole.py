@@ -1,0 +1,222 @@
+"""The main job: the pole stands, the same way every time, and the cart is left without force."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import cartpole
+import numpy as np
+import pytest
+from cartpole_frames import Frames
+from cartpole_plant import Plant, started
+
+from sim import World
+
+EXAMPLES = Path(cartpole.__file__).parent
+
+
+def program(*words: str, hash_seed: str = "random", timeout_s: float = 60) -> subprocess.CompletedProcess[str]:
+    """The finished program, run as a user runs it."""
+    return subprocess.run(
+        [sys.executable, EXAMPLES / "cartpole.py", *words],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=timeout_s,
+        env={**os.environ, "PYTHONHASHSEED": hash_seed, "PYTHONPATH": str(EXAMPLES.parent)},
+    )
+
+
+def digest(output: str) -> str:
+    """The digest that a run printed."""
+    return re.search(r"^digest: (\S+)$", output, re.MULTILINE)[1]
+
+
+def virtual_run(theta: float = 0.2, seed: int = 0, duration_s: float = 10.0) -> tuple[cartpole.CartPole, bytes]:
+    """The graph after a run in a world, and all bytes that the cart was sent."""
+    with World(seed=seed) as world:
+        line = world.serial(cartpole.SIMULATED, Plant(theta))
+        graph = cartpole.CartPole(cartpole.SIMULATED)
+        graph.run(duration_s, seed=seed)
+        return graph, bytes(line.received)
+
+
+def forces(data: bytes) -> list[float]:
+    """The forces in a stream of frames."""
+    frames, found = Frames("<f"), []
+    frames.feed(data)
+    while (values := frames.take()) is not None:
+        found.append(values[0])
+    return found
+
+
+def test_the_pole_stands():
+    """From 0.2 rad the pole is upright within 5 s and stays so, and the cart stays near."""
+    graph, _ = virtual_run()
+    assert graph.report.ended == "duration"
+    records, times_s = graph.estimates.records, graph.estimates.times_ns / 1e9
+    assert abs(records["theta"][0]) > 0.19
+    assert abs(records["theta"][times_s > 5]).max() < 0.05
+    assert abs(records["x"]).max() < 1.0
+    assert abs(np.array(graph.forces.records)).max() <= 20.0
+
+
+@pytest.mark.parametrize(("theta", "seed"), [(-0.2, 1), (0.5, 2), (0.0, 3)])
+def test_the_pole_stands_from_other_angles(theta, seed):
+    """The same holds for other first angles and other noise."""
+    graph, _ = virtual_run(theta, seed)
+    late = graph.estimates.times_ns > 5e9
+    assert abs(graph.estimates.records["theta"][late]).max() < 0.05
+
+
+def test_every_reading_is_used():
+    """Frames come at 100 Hz and each one makes one force: nothing is lost, nothing is late in virtual time."""
+    graph, _ = virtual_run(duration_s=2.0)
+    report = graph.report
+    assert graph.sensor.result == 0  # bytes rejected
+    assert 199 <= len(graph.log) <= 201
+    assert report.nodes["controller"].firings == report.nodes["observer"].firings == len(graph.log)
+    assert report.edges["controller -> motor"].overwritten == 0
+    assert sum(node.deadline_misses for node in report.nodes.values()) == 0
+    assert np.ptp(np.diff(graph.log.times_ns)) < 1_000_000
+
+
+def test_observer_is_quieter_than_the_sensor():
+    """The estimate of the angle moves less from one period to the next than the reading does."""
+    graph, _ = virtual_run()
+    late = slice(500, None)
+    measured, estimated = graph.log.records["theta"][late], graph.estimates.records["theta"][late]
+    assert np.diff(estimated).std() < np.diff(measured).std() / 5
+
+
+def test_the_last_force_is_zero():
+    """However the run ends, the motor is left without force."""
+    graph, sent = virtual_run(duration_s=0.5)
+    assert abs(forces(sent)[0]) > 1.0
+    assert forces(sent)[-1] == 0.0
+    assert forces(sent)[: len(graph.forces)] == np.float32(graph.forces.records).tolist()
+
+
+def test_a_fallen_pole_ends_the_run_safely():
+    """Beyond what the motor can hold the sensor ends its stream, and force 0 is the last one."""
+    graph, sent = virtual_run(theta=1.3)
+    assert graph.report.ended == "finished"
+    assert "the pole fell" in cartpole.verdict(graph, graph.report)
+    assert forces(sent)[-1] == 0.0
+
+
+def test_a_stale_force_is_no_force():
+    """A cart that falls silent is sent force 0 after 50 ms, not the last force for ever."""
+
+    class Silent(Plant):
+        def measure(self) -> None:
+            if self.now_ns < 300_000_000:
+                super().measure()
+            elif self.now_ns > 400_000_000:
+                silent_forces.append(self.plant.force)
+
+    silent_forces: list[float] = []
+    with World(seed=0) as world:
+        world.serial(cartpole.SIMULATED, Silent(0.2))
+        graph = cartpole.CartPole(cartpole.SIMULATED)
+        graph.run(1.0)
+    assert set(silent_forces) == {0.0}
+
+
+def test_garbage_on_the_line_does_not_fell_the_pole():
+    """Bytes between the frames are rejected and counted, and the pole stands."""
+
+    class Noisy(Plant):
+        def measure(self) -> None:
+            self.send(bytes([0xAA, 1, 2, 0xAA]))
+            super().measure()
+
+    with World(seed=0) as world:
+        world.serial(cartpole.SIMULATED, Noisy(0.2))
+        graph = cartpole.CartPole(cartpole.SIMULATED)
+        graph.run(6.0)
+    assert graph.sensor.result > 1000
+    assert abs(graph.estimates.records["theta"][-100:]).max() < 0.05
+
+
+def test_runs_are_bit_identical():
+    """The same seed gives the same digest and the same records; another seed gives others."""
+    (first, _), (second, _), (other, _) = virtual_run(duration_s=2.0), virtual_run(duration_s=2.0), virtual_run(seed=1, duration_s=2.0)
+    assert first.report.digest == second.report.digest
+    assert first.log.records.tobytes() == second.log.records.tobytes()
+    assert first.report.digest != other.report.digest
+
+
+def test_the_program_is_bit_identical_under_any_hash_seed(tmp_path):
+    """`--virtual` prints the same digest in two processes with different string hashes."""
+    runs = [program("--virtual", "--duration", "2", "--no-png", hash_seed=seed) for seed in ("1", "2")]
+    assert [run.returncode for run in runs] == [0, 0], runs[0].stderr
+    assert digest(runs[0].stdout) == digest(runs[1].stdout)
+
+
+def test_the_program_draws(tmp_path):
+    """The picture is a PNG of some size, and its path is printed."""
+    picture = tmp_path / "pole.png"
+    run = program("--virtual", "--duration", "1", "--png", str(picture))
+    assert run.returncode == 0, run.stderr
+    assert f"picture: {picture}" in run.stdout
+    data = picture.read_bytes()
+    assert (data[:8], len(data) > 10_000) == (b"\x89PNG\r\n\x1a\n", True)
+
+
+def test_the_program_says_that_the_pole_fell():
+    """A pole that cannot be held is exit code 1 and one sentence."""
+    run = program("--virtual", "--theta", "1.3", "--no-png")
+    assert run.returncode == 1
+    assert re.fullmatch(r"cartpole: the pole fell, \d\.\d\d s after the start\.\n", run.stderr)
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["--port", "/dev/no-such-port"], "argument --port: needed a serial port, was '/dev/no-such-port', which does not exist"),
+        (["--port", "/dev/null", "--virtual"], "argument --virtual: not allowed with argument --port"),
+        (["--duration", "-1"], "argument --duration: needed a number from 0.1 to 86400, was '-1'"),
+        (["--duration", "nan"], "argument --duration: needed a number from 0.1 to 86400, was 'nan'"),
+        (["--theta", "upright"], "argument --theta: needed a number from -1.5 to 1.5, was 'upright'"),
+        (["--seed", "-3"], "argument --seed: needed a number from 0, was -3"),
+        (["--png", "/no/such/folder/pole.png"], "argument --png: needed a path in a folder that exists"),
+    ],
+)
+def test_bad_input_is_one_sentence(words, sentence, capsys):
+    """Each mistake on the command line is exit code 2 and one line that names it."""
+    with pytest.raises(SystemExit) as raised:
+        cartpole.main(words)
+    error = capsys.readouterr().err
+    assert raised.value.code == 2
+    assert error.startswith("cartpole: ")
+    assert sentence in error
+    assert error.count("\n") == 1
+
+
+def test_a_port_that_is_no_serial_port_is_one_sentence():
+    """A file that cannot be a port: exit code 1, no traceback, and the port is named."""
+    run = program("--port", "/dev/null", "--duration", "1", "--no-png")
+    assert run.returncode == 1
+    assert "/dev/null" in run.stderr
+    assert "Traceback" not in run.stderr
+
+
+def test_the_program_in_real_time():
+    """The default: real processes, a simulated cart behind a pseudo-terminal, progress, latency, exit code 0."""
+    run = program("--duration", "1.5", "--no-png")
+    assert run.returncode == 0, run.stderr
+    assert "angle" in run.stdout
+    assert re.search(r"sensor to force: p50 \d+\.\d+ ms, p99 \d+\.\d+ ms", run.stdout)
+    assert "deadline misses:" in run.stdout
+
+
+def test_the_simulated_cart_ends_with_its_user():
+    """The process that serves the pseudo-terminal is gone when the block is left."""
+    with started(0.2, 0) as port:
+        assert Path(port).is_char_device()
+    assert not Path(port).exists()
