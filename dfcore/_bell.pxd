@@ -1,5 +1,6 @@
 """The C API of the bell, and the class that holds one context's wait point."""
 
+from cpython.buffer cimport Py_buffer
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 
@@ -22,14 +23,29 @@ cdef extern from "_bell.h" nogil:
     void df_set_blocked(df_context_words *context, uint64_t node_plus_one)
     int df_sleeping(df_context_words *context)
 
+cdef extern from "sys/epoll.h" nogil:
+    ctypedef union epoll_data_t:
+        int fd
+
+    struct epoll_event:
+        uint32_t events
+        epoll_data_t data
+
+cdef extern from "_bell.h" nogil:
+    int df_wait(int epoll_fd, epoll_event *events, int limit, int64_t timeout_ns)
+
 
 cdef class Bell:
     cdef df_context_words *words
     cdef readonly int fd
-    cdef readonly int epoll_fd
-    cdef object memory
+    cdef int epoll
+    cdef int count
+    cdef epoll_event events[16]
+    cdef Py_buffer view
 
+    cdef int open_epoll(self) except -1
     cdef int ring_c(self) noexcept nogil
     cdef void begin_sleep_c(self) noexcept nogil
     cdef void end_sleep_c(self) noexcept nogil
-    cdef list wait_c(self, int64_t timeout_ns)
+    cdef int wait_c(self, int64_t timeout_ns) except -1
+    cdef list ready_c(self)
