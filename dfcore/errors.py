@@ -33,7 +33,8 @@ class Problem:
         text = f"{self.where}: needed {self.needed}, was {self.found}"
         if self.do:
             text += f"; {self.do}"
-        return f"{text}. ({self.file}:{self.line})" if self.file else f"{text}."
+        text += "" if text.endswith("?") else "."
+        return f"{text} ({self.file}:{self.line})" if self.file else text
 
 
 class DfcoreError(Exception):
@@ -107,7 +108,11 @@ class RecordLost(DfcoreError, LookupError):
 
 
 class DeviceError(DfcoreError, OSError):
-    """Hardware, or its simulated twin, failed."""
+    """Hardware, or its simulated twin, failed. Made like an `OSError`: `(errno, text, file name)`, or one text."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        args = self.args if self.filename is None else (*self.args, self.filename)
+        return _rebuild, (type(self), args, self.__dict__)
 
 
 class InternalError(DfcoreError):
@@ -116,7 +121,6 @@ class InternalError(DfcoreError):
 
 def _rebuild(cls: type[DfcoreError], args: tuple[Any, ...], state: dict[str, Any]) -> DfcoreError:
     error = cls.__new__(cls, *args)
-    error.args = args
     error.__dict__.update(state)
     return error
 

@@ -1,0 +1,233 @@
+"""What is declared about a node, and which graph is open: the memory behind `node.py`, `edge.py` and `graph.py`.
+
+Laws: a node belongs to at most one graph; it is taken in by the innermost open `with` block, by `add`, or by connecting it to a
+member, together with the free nodes it is connected to. A running graph is not changed. Mistakes are kept as problems until
+the compiler reports all of them. Knows nothing of user classes: it keeps what they said.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
+
+import numpy as np
+
+from . import dtypes
+from .errors import DtypeError, GraphError, Problem, did_you_mean
+from .params import Params
+from .signature import Signature, read_signature
+
+if TYPE_CHECKING:
+    from .edge import Edge
+    from .graph import Context, Declaration
+    from .node import Node
+
+#: Options of a node, with their defaults.
+NODE_OPTIONS: dict[str, Any] = {
+    "name": None,
+    "rate_hz": None,
+    "overrun": "skip",
+    "deadline_s": None,
+    "on_deadline": "count",
+    "zero": True,
+    "cost_ns": 0,
+}
+#: Options of an edge, with their defaults; None where the default depends on the ends.
+EDGE_OPTIONS: dict[str, Any] = {
+    "policy": "every",
+    "depth": None,
+    "on_full": None,
+    "initial": (),
+    "decimate": 1,
+    "batch": 1,
+    "max_age_s": None,
+    "on_stale": None,
+}
+LATER_NODE_OPTIONS = ("on_error", "errors", "retries", "retry_delay_s", "replicas", "ordered", "sync_s", "arena_bytes")
+LATER_EDGE_OPTIONS = ("window", "partial")
+ONLY_OUTPUT = "output"
+
+#: Graph and context of each open `with` block of this thread or task, innermost last.
+open_blocks: ContextVar[tuple[tuple[Declaration, Context | None], ...]] = ContextVar("open_blocks", default=())
+#: Nodes that belong to no graph, weakly.
+free_nodes: WeakSet[Node] = WeakSet()
+#: Order of creation of everything that is declared.
+next_serial = itertools.count().__next__
+
+
+class Declared:
+    """What is declared about one node.
+
+    Attributes: `serial` (order of creation), `file` and `line` (where it was made), `role`, `graph`, `context` (None: inline),
+    `options` as given, `outputs` (name -> stored dtype, None if it was refused), `edges` (all that touch it, in order of
+    creation), `problems`, `result` (what its `close` returned in the last run).
+    """
+
+    def __init__(self, node: Node, place: tuple[str, int]):
+        self.node = node
+        self.serial = next_serial()
+        self.file, self.line = place
+        self.graph: Declaration | None = None
+        self.context: Context | None = None
+        self.options: dict[str, Any] = {}
+        self.outputs: dict[str, np.dtype[Any] | None] = {}
+        self.edges: list[Edge] = []
+        self.problems: list[Problem] = []
+        self.result: Any = None
+        self._signature: Signature | None = None
+        self._params: Params | None = None
+        self._name: str | None = None  # fixed, in a copy that runs elsewhere
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What a copy in another process needs; it belongs to no graph there."""
+        keep = {**self.__dict__, "graph": None, "context": None, "edges": [], "result": None, "_signature": None}
+        return {**keep, "_name": self.name}
+
+    @property
+    def role(self) -> str:
+        """`"emitter"`, `"router"` or `"collector"`."""
+        return self.node._role
+
+    @property
+    def base_name(self) -> str:
+        """The name that the node would have if it were the only one of its kind."""
+        given = self.options.get("name")
+        return given if isinstance(given, str) else snake_case(type(self.node).__name__)
+
+    @property
+    def name(self) -> str:
+        """Its name, unique in its graph unless two were given the same."""
+        if self._name is not None:
+            return self._name
+        return self.graph._names[self.serial] if self.graph is not None else self.base_name
+
+    @property
+    def signature(self) -> Signature:
+        """What its `compute` takes; without a `compute`, nothing and a problem."""
+        if self._signature is None:
+            compute = getattr(self.node, "compute", None)
+            where = f"{type(self.node).__name__}.compute"
+            if callable(compute):
+                self._signature = read_signature(compute, where)
+            else:
+                problem = self.problem("compute", "a method `compute`", "none", f"define it in {type(self.node).__name__}")
+                self._signature = Signature(problems=[problem])
+        return self._signature
+
+    @property
+    def params(self) -> Params:
+        """The values of its parameters."""
+        if self._params is None:
+            self._params = Params(self, self.signature.parameters)
+        return self._params
+
+    def problem(self, code: str, needed: str, found: str, do: str = "") -> Problem:
+        """A problem of this node, with the place where it was made."""
+        return Problem(code=code, where=self.name, needed=needed, found=found, do=do, file=self.file, line=self.line)
+
+    def refuse_change(self) -> None:
+        """Raise GraphError if the node's graph is running."""
+        if self.graph is not None:
+            self.graph._refuse_change()
+
+    def fed_by(self, end: str) -> Edge | None:
+        """The first edge into the input or parameter `end`."""
+        return next((edge for edge in self.edges if edge.target.node is self.node and edge.target.name == end), None)
+
+    def describe(self, dtype: Any, outputs: Any, keywords: Mapping[str, Any], place: tuple[str, int]) -> None:
+        """Take what a constructor says: its outputs, then options and starting values of parameters."""
+        self.outputs = self._read_outputs(dtype, outputs, place)
+        parameters = {name: value for name, value in keywords.items() if name in self.signature.parameters}
+        options = {name: value for name, value in keywords.items() if name not in parameters}
+        check_keywords(options, NODE_OPTIONS, LATER_NODE_OPTIONS, type(self.node).__name__, place, self.signature.parameters)
+        self.options.update(options)
+        self.params._start(parameters)
+
+    def _read_outputs(self, dtype: Any, outputs: Any, place: tuple[str, int]) -> dict[str, np.dtype[Any] | None]:
+        def report(needed: str, found: str, do: str) -> None:
+            self.problems.append(Problem(code="outputs", where=type(self.node).__name__, needed=needed, found=found, do=do,
+                                         file=place[0], line=place[1]))  # fmt: skip
+
+        if outputs is None:
+            return {} if dtype is None else {ONLY_OUTPUT: self._stored(dtype, "", place)}
+        if dtype is not None:
+            report("either a dtype or outputs", "both", "keep one of them")
+        if not isinstance(outputs, Mapping) or not outputs:
+            report("outputs as a dict from name to dtype", repr(outputs), 'write outputs={"name": dtype, ...}')
+            return {}
+        for name in outputs:
+            if not isinstance(name, str) or not name.isidentifier():
+                report("output names that are identifiers", repr(name), "rename it")
+        return {str(name): self._stored(value, f".{name}", place) for name, value in outputs.items()}
+
+    def _stored(self, dtype: Any, end: str, place: tuple[str, int]) -> np.dtype[Any] | None:
+        where = f"{type(self.node).__name__}{end}"
+        try:
+            return dtypes.stored(dtype)
+        except DtypeError as error:
+            self.problems.append(_dtype_problem(str(error), where, place))
+            return None
+
+
+def _dtype_problem(text: str, where: str, place: tuple[str, int]) -> Problem:
+    """A problem from a DtypeError, which reads *path: needed X, was Y; do*."""
+    path, _, rest = text.partition(": needed ")
+    needed, _, rest = rest.partition(", was ")
+    found, _, do = rest.partition("; ")
+    where = where if path == "dtype" else f"{where}, field {path}"
+    return Problem(code="dtype", where=where, needed=needed, found=found, do=do, file=place[0], line=place[1])
+
+
+def check_keywords(
+    given: Iterable[str],
+    known: Iterable[str],
+    later: Iterable[str],
+    where: str,
+    place: tuple[str, int],
+    also: Iterable[str] = (),
+) -> None:
+    """Raise GraphError for keywords that nobody knows."""
+    problems = []
+    for name in given:
+        if name in known:
+            continue
+        do = f"`{name}` is not in this version; leave it out" if name in later else did_you_mean(name, [*known, *also])
+        problems.append(
+            Problem(code="keyword", where=where, needed="known keywords", found=f"`{name}`", do=do, file=place[0], line=place[1])
+        )
+    if problems:
+        raise GraphError(problems)
+
+
+def enrol(node: Node, book: Declared) -> None:
+    """Let a new node belong to the innermost open block; outside any it is free."""
+    blocks = open_blocks.get()
+    if not blocks:
+        free_nodes.add(node)
+        return
+    graph, context = blocks[-1]
+    graph._refuse_change()
+    graph._take_in(book, context)
+
+
+def connected_free(book: Declared) -> Iterator[Declared]:
+    """`book` and every free node that it is connected to, directly or through other free nodes."""
+    seen, todo = {book.serial}, [book]
+    while todo:
+        here = todo.pop()
+        yield here
+        for edge in here.edges:
+            for other in (edge.source.book, edge.target.book):
+                if other.graph is None and other.serial not in seen:
+                    seen.add(other.serial)
+                    todo.append(other)
+
+
+def snake_case(name: str) -> str:
+    """`CartPole` -> `cart_pole`, `HTTPServer2` -> `http_server2`."""
+    words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name)
+    return words.strip("_<>").lower() or "node"

@@ -1,0 +1,193 @@
+"""Ends and edges: how one output is connected to one input.
+
+Laws: the four spellings of connecting are one function, `connect`; it never loses an edge that was written, not even a wrong
+one, so that the compiler can report everything at once. Where an end stands says whether it is an output or an input.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .declared import EDGE_OPTIONS, LATER_EDGE_OPTIONS, ONLY_OUTPUT, Declared, check_keywords, connected_free, next_serial
+from .errors import GraphError, Problem, caller
+
+if TYPE_CHECKING:
+    from .graph import Declaration
+    from .node import Node
+
+
+class End:
+    """A named output or input of a node: `node["name"]`. `name` is None where a node stands for one of its ends."""
+
+    __slots__ = ("node", "name")
+
+    def __init__(self, node: Node, name: str | None):
+        self.node, self.name = node, name
+
+    @property
+    def book(self) -> Declared:
+        """What is declared about its node."""
+        return self.node._declared
+
+    @property
+    def dtype(self) -> np.dtype[Any] | None:
+        """The stored dtype, if it is an output."""
+        return self.book.outputs.get(self.name or ONLY_OUTPUT)
+
+    def to(self, target: Node | End, **edge: Any) -> Node:
+        """Connect this output to `target` and return the node of the target."""
+        return connect(self, target, edge)
+
+    def __or__(self, target: Node | End) -> Node:
+        return connect(self, target, {}) if is_end(target) else NotImplemented
+
+    def __repr__(self) -> str:
+        return f"{self.book.name}.{self.name}"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, End) and other.node is self.node and other.name == self.name
+
+    def __hash__(self) -> int:
+        return hash((id(self.node), self.name))
+
+
+class Edge:
+    """One output connected to one input.
+
+    Attributes: `source` and `target` (ends), `options` as given, `file` and `line` of the connecting call, `serial` (order of
+    creation).
+    """
+
+    __slots__ = ("source", "target", "options", "file", "line", "serial")
+
+    def __init__(self, source: End, target: End, options: dict[str, Any], place: tuple[str, int]):
+        self.source, self.target, self.options = source, target, options
+        self.file, self.line = place
+        self.serial = next_serial()
+
+    @property
+    def name(self) -> str:
+        """`"sensor -> controller"`; an end is written where its node has several, and a parameter always."""
+        return f"{self.source_name} -> {self.target_name}"
+
+    @property
+    def source_name(self) -> str:
+        """The left half of the name."""
+        book = self.source.book
+        several = len(book.outputs) > 1 or (self.source.name is not None and self.source.name not in book.outputs)
+        return f"{book.name}.{self.source.name}" if several and self.source.name else book.name
+
+    @property
+    def target_name(self) -> str:
+        """The right half of the name."""
+        book, end = self.target.book, self.target.name
+        if end is None or input_names(book) == [end]:
+            return book.name
+        return f"{book.name}.{end}"
+
+    def problem(self, code: str, needed: str, found: str, do: str = "") -> Problem:
+        """A problem of this edge, with the place of its connecting call."""
+        return Problem(code=code, where=self.name, needed=needed, found=found, do=do, file=self.file, line=self.line)
+
+    def __repr__(self) -> str:
+        given = "".join(f", {name}={value!r}" for name, value in self.options.items())
+        return f"<edge {self.name}{given}>"
+
+
+def is_end(value: object) -> bool:
+    """Whether `value` can stand on one side of an edge."""
+    return isinstance(value, End) or isinstance(getattr(type(value), "_declared", None), property)
+
+
+def input_names(book: Declared) -> list[str]:
+    """The triggering inputs of a node, in the order of `compute`; of `*values` as many as are connected, at least one if alone."""
+    signature = book.signature
+    names = [spec.name for spec in signature.inputs]
+    if signature.variadic is not None:
+        names += [f"{signature.variadic.name}[{index}]" for index in range(_variadic_count(book, signature.variadic.name))]
+    return names
+
+
+def _variadic_count(book: Declared, name: str) -> int:
+    """One more than the highest connected index of `*name`; one if the node has no other input."""
+    highest = 0 if book.signature.inputs else 1
+    for edge in book.edges:
+        end = edge.target.name
+        if edge.target.node is book.node and end is not None and end.startswith(f"{name}[") and end[len(name) + 1 : -1].isdecimal():
+            highest = max(highest, int(end[len(name) + 1 : -1]) + 1)
+    return highest
+
+
+def connect(source: Any, target: Any, options: dict[str, Any], graph: Declaration | None = None) -> Node:
+    """Connect an output to an input, take free nodes into the graph, and return the node of the target.
+
+    Raises:
+        GraphError: not ends of nodes, nodes of two graphs, an unknown keyword, or a graph that is running.
+    """
+    place = caller()
+    start, stop = _as_end(source, "source", place), _as_end(target, "target", place)
+    check_keywords(options, EDGE_OPTIONS, LATER_EDGE_OPTIONS, f"{start.book.name} -> {stop.book.name}", place)
+    home = _home(start, stop, graph, place)
+    edge = Edge(start, End(stop.node, _resolved(stop)), dict(options), place)
+    for book in {start.book.serial: start.book, stop.book.serial: stop.book}.values():
+        book.edges.append(edge)
+    if home is not None:
+        for book in (start.book, stop.book):
+            if book.graph is None:
+                for free in list(connected_free(book)):
+                    home._take_in(free, None)
+        home._changed()
+    return stop.node
+
+
+def connect_all(node: Node, sources: tuple[Any, ...], named: dict[str, Any]) -> Node:
+    """`node(a, b, name=c)`: connect by position, then by name."""
+    for source in sources:
+        connect(source, node, {})
+    for name, source in named.items():
+        connect(source, End(node, name), {})
+    return node
+
+
+def _as_end(value: Any, side: str, place: tuple[str, int]) -> End:
+    if isinstance(value, End):
+        return value
+    if is_end(value):
+        return End(value, None)
+    found = f"the class {value.__name__}" if isinstance(value, type) else repr(value)
+    do = f"call it first: {value.__name__}(...)" if isinstance(value, type) else "connect nodes to nodes"
+    raise GraphError(Problem(code="end", where=f"{side} of an edge", needed="a node or an end of one", found=found, do=do,
+                             file=place[0], line=place[1]))  # fmt: skip
+
+
+def _home(start: End, stop: End, graph: Declaration | None, place: tuple[str, int]) -> Declaration | None:
+    """The graph that the edge will belong to; None while both ends are free."""
+    homes = {id(home): home for home in (graph, start.book.graph, stop.book.graph) if home is not None}
+    if len(homes) > 1:
+        names = ", ".join(f"`{home.name}`" for home in homes.values())
+        where = f"{start.book.name} -> {stop.book.name}"
+        raise GraphError(Problem(code="two-graphs", where=where, needed="both nodes in one graph", found=f"in {names}",
+                                 do="make them in the same `with` block", file=place[0], line=place[1]))  # fmt: skip
+    for home in homes.values():
+        home._refuse_change()
+        return home
+    return None
+
+
+def _resolved(stop: End) -> str | None:
+    """The name of an input: a node stands for its first free input, `values` for the next free of `*values`."""
+    book, signature = stop.book, stop.book.signature
+    taken = {edge.target.name for edge in book.edges if edge.target.node is book.node}
+    variadic = signature.variadic
+    if stop.name is None:
+        for spec in signature.inputs:
+            if spec.name not in taken:
+                return spec.name
+    if variadic is not None and stop.name in (None, variadic.name):
+        index = 0
+        while f"{variadic.name}[{index}]" in taken:
+            index += 1
+        return f"{variadic.name}[{index}]"
+    return stop.name

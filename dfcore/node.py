@@ -1,0 +1,224 @@
+"""Nodes: `Emitter`, `Router`, `Collector`, what users subclass.
+
+Laws: `__init__` describes, a run changes nothing of it; the names that every node has cannot be used for anything else; methods
+are overridden with `def`, never assigned. Everything that is kept about a node lies in one attribute, `Declared`, so that user
+code may use any other name. What a node sees of a run is `Live`, its native base; nothing here knows how it is fired.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from .declared import LATER_NODE_OPTIONS, NODE_OPTIONS, Declared, check_keywords, enrol, free_nodes
+from .edge import End, connect, connect_all, is_end
+from .errors import GraphError, Problem, caller
+from .params import Params
+from .signature import Bounds, style_of
+
+try:
+    from ._scheduler import Live
+except ImportError:
+
+    class Live:  # type: ignore[no-redef]
+        """Stands in until the native base is built."""
+
+
+__all__ = ["Bounds", "Collector", "Emitter", "Node", "Router"]
+
+#: The methods that a subclass may define.
+METHODS = ("open", "compute", "flush", "safe", "close")
+#: The names of API that a subclass cannot use for anything else.
+PUBLIC = frozenset(
+    "output now_ns firing name rng header origin_ns meta wait_for to options params result dtype".split()
+)
+_BOOK = "_Node__declared"
+
+
+class reserved(property):
+    """A property that says so when it is assigned to."""
+
+    def __set__(self, node: Any, value: Any) -> None:
+        raise _reserved_error(type(node), self.fget.__name__, caller())
+
+
+class Node(Live):
+    """The base of the three roles. Made by calling its class; connected with `to`, `|`, or by calling it with sources."""
+
+    _role = ""
+
+    def __new__(cls, *args: Any, **keywords: Any) -> Node:
+        node = super().__new__(cls)
+        book = node.__dict__[_BOOK] = Declared(node, caller())
+        enrol(node, book)
+        return node
+
+    def __init_subclass__(cls, **keywords: Any) -> None:
+        super().__init_subclass__(**keywords)
+        for owner in cls.__mro__ if cls.__module__ != __name__ else ():
+            if owner.__module__ == __name__:  # from here on the names are ours
+                break
+            for name in RESERVED.intersection(vars(owner)):
+                raise _reserved_error(cls, name, caller())
+
+    def to(self, target: Node | End, **edge: Any) -> Any:
+        """Connect this node's only output to `target` and return the node of the target, so that `a.to(b).to(c)` chains.
+
+        Args:
+            target: a node (its first input not yet connected) or an end of one.
+            edge: `policy depth on_full initial decimate batch max_age_s on_stale`.
+        Raises:
+            GraphError: an unknown keyword, nodes of two graphs, or a graph that is running. All else is found by the compiler.
+        """
+        return connect(self, target, edge)
+
+    def __call__(self, *sources: Any, **named: Any) -> Any:
+        """Connect `sources` to this node by position and by name, with default options, and return this node."""
+        return connect_all(self, sources, named)
+
+    def __or__(self, target: Node | End) -> Any:
+        return connect(self, target, {}) if is_end(target) else NotImplemented
+
+    def __getitem__(self, name: str) -> End:
+        """The end `name`: an output or an input, by where it stands."""
+        if not isinstance(name, str):
+            raise TypeError(f"{self.name}[...]: needed the name of an end, was {name!r}; write {self.name}[\"name\"].")
+        return End(self, name)
+
+    def options(self, **options: Any) -> Any:
+        """Set options (`name rate_hz overrun deadline_s on_deadline zero cost_ns`) and return this node."""
+        place = caller()
+        self._declared.refuse_change()
+        check_keywords(options, NODE_OPTIONS, LATER_NODE_OPTIONS, f"{self.name}.options", place)
+        self._declared.options.update(options)
+        if self._declared.graph is not None:
+            self._declared.graph._changed()
+        return self
+
+    @reserved
+    def name(self) -> str:
+        """Its name, unique in its graph: as given, else the class or function name in snake case."""
+        return self._declared.name
+
+    @reserved
+    def params(self) -> Params:
+        """Its parameters: `node.params.gain = 2.0`, `node.params.update(gain=2.0, bias=0.1)`."""
+        return self._declared.params
+
+    @reserved
+    def result(self) -> Any:
+        """What its `close` returned in the last run; None before."""
+        return self._declared.result
+
+    @reserved
+    def dtype(self) -> np.dtype[Any] | None:
+        """The stored dtype of its only output; None for a node without outputs.
+
+        Raises:
+            AttributeError: it has several outputs.
+        """
+        outputs = self._declared.outputs
+        if len(outputs) > 1:
+            names = ", ".join(outputs)
+            raise AttributeError(f"{self.name}.dtype: needed one output, was {len(outputs)} ({names}); ask an end for its dtype.")
+        return next(iter(outputs.values()), None)
+
+    @reserved
+    def _declared(self) -> Declared:
+        """What is declared about this node."""
+        book: Declared = self.__dict__[_BOOK]
+        return book
+
+    @reserved
+    def _style(self) -> str:
+        """How a call of `compute` yields its result: "plain", "coroutine", "generator" or "async_generator"."""
+        return style_of(self.compute)  # type: ignore[attr-defined]
+
+    def _compute(self) -> Callable[..., Any]:
+        """What a firing calls, with the inputs by position and the parameters by keyword."""
+        function: Callable[..., Any] = self.compute  # type: ignore[attr-defined]
+        return function
+
+    def _output_dtypes(self) -> dict[str, np.dtype[Any]]:
+        """Stored dtype of each output, in order."""
+        return {name: dtype for name, dtype in self._declared.outputs.items() if dtype is not None}
+
+    def __getstate__(self) -> dict[str, Any]:
+        """The plain attributes: nothing of a run, nothing of the graph."""
+        return dict(self.__dict__)
+
+    def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
+        return _restore, (type(self),), self.__getstate__()
+
+    def __repr__(self) -> str:
+        return f"<{self._role or 'node'} {self.name}>"
+
+    def _describe(self, dtype: Any, outputs: Any, keywords: dict[str, Any]) -> None:
+        self._declared.refuse_change()
+        try:
+            self._declared.describe(dtype, outputs, keywords, caller())
+        except BaseException:
+            self._forget()
+            raise
+
+    def _forget(self) -> None:
+        """Leave the graph: the constructor failed, so nobody will hold this node."""
+        free_nodes.discard(self)
+        if self._declared.graph is not None:
+            self._declared.graph._let_go(self._declared)
+
+
+#: All names that a subclass cannot use: those of the API, and what this package itself keeps on a node.
+RESERVED = PUBLIC | {name for base in (Live, Node) for name in vars(base) if not name.startswith("__")}
+
+
+class Emitter(Node):
+    """A node without inputs.
+
+    Args:
+        dtype: of its one output; what `np.dtype` accepts except a dict and None, or `object`.
+        outputs: for several outputs, their dtypes by name, in order.
+        options: options of the node, and starting values of its parameters.
+    """
+
+    _role = "emitter"
+
+    def __init__(self, dtype: Any = None, *, outputs: Any = None, **options: Any):
+        self._describe(dtype, outputs, options)
+
+
+class Router(Node):
+    """A node with inputs and outputs. Arguments as for `Emitter`."""
+
+    _role = "router"
+
+    def __init__(self, dtype: Any = None, *, outputs: Any = None, **options: Any):
+        self._describe(dtype, outputs, options)
+
+
+class Collector(Node):
+    """A node without outputs. Its options are those of `Emitter`; calling this constructor may be left out."""
+
+    _role = "collector"
+
+    def __init__(self, **options: Any):
+        self._describe(None, None, options)
+
+
+def _reserved_error(cls: type, name: str, place: tuple[str, int]) -> GraphError:
+    option = f', or give the option: super().__init__(..., {name}=...)' if name in NODE_OPTIONS else ""
+    return GraphError(Problem(code="reserved", where=f"class {cls.__qualname__}", needed="names of its own",
+                              found=f"`{name}`, which every node has", do=f"rename it{option}",
+                              file=place[0], line=place[1]))  # fmt: skip
+
+
+def assigned_names(node: Node) -> list[str]:
+    """The attributes of the object `node` that hide a name of every node or one of its methods."""
+    return [name for name in vars(node) if name in RESERVED or name in METHODS]
+
+
+def _restore(cls: type[Node]) -> Node:
+    """A node whose attributes follow: it is not created anew, so it belongs to no graph."""
+    return Live.__new__(cls)
