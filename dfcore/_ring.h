@@ -237,12 +237,12 @@ static inline void df_refresh(df_writer *w) {
     }
 }
 
-/* After a publication (RULES 5), and at attach for a writer that died in between. */
+/* After a publication (RULES 5), and at attach for a writer that died in between. A reader that has gone makes no difference
+ * here nor in df_offer: its count of unread records stays within its depth. */
 static inline void df_drop_oldest(df_writer *w, df_end *e) {
-    if (w->head - e->tail <= e->depth || e->gone) return;
+    if (w->head - e->tail <= e->depth) return;
     uint64_t tail = df_tail_word(e->words); // pairs with df_take_oldest: the copy only ever lags
-    e->gone = (uint8_t)df_gone_word(e->words);
-    if (w->head - tail > e->depth && !e->gone) {
+    if (w->head - tail > e->depth) {
         // pairs with df_take_oldest: either the reader has this record, or it is dropped; head = h + 1 stays before
         if (DF_SWAP(&e->words->tail, &tail, tail + 1)) {
             e->dropped++;
@@ -254,11 +254,8 @@ static inline void df_drop_oldest(df_writer *w, df_end *e) {
 
 /* Show the newest record in the edge's own index, or refuse it. */
 static inline void df_offer(df_writer *w, df_end *e, uint32_t slot) {
-    if (!e->gone && e->own_head - e->tail >= e->depth) {
-        e->gone = (uint8_t)df_gone_word(e->words);
-        e->tail = df_tail_word(e->words); // pairs with df_finish: the entry overwritten below was passed
-    }
-    if (e->gone || e->own_head - e->tail >= e->depth) {
+    if (e->own_head - e->tail >= e->depth) e->tail = df_tail_word(e->words); // pairs with df_finish: the entry below was passed
+    if (e->own_head - e->tail >= e->depth) {
         e->dropped++;
         return;
     }
