@@ -442,7 +442,7 @@ class Trouble(Router):
 
 def troubled(kind, what, at):
     """A run of a graph in which `what` goes wrong, and what it raised."""
-    driver = Driver(kind)
+    driver, clock = Driver(kind), "virtual" if kind == "virtual" else None
     with Graph() as graph:
         with driver.at(graph, "a"):
             source = Numbers(50 if what in ("nothing", "open", "close") else 10**9, name="source")
@@ -451,11 +451,11 @@ def troubled(kind, what, at):
     source.to(trouble).to(out)
     try:
         if what == "abort":
-            graph.start()
+            graph.start(clock=clock)
             graph.abort()
             graph.wait()
         elif what == "stop":
-            with graph.running():
+            with graph.running(clock=clock):
                 pass
         else:
             driver.run(graph)

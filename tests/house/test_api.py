@@ -1,0 +1,82 @@
+"""The public names: what `dir` shows, what the README lists and what the stubs say are one."""
+
+from __future__ import annotations
+
+import inspect
+import pathlib
+import re
+import subprocess
+import sys
+import types
+
+import pytest
+
+import dfcore
+import sim
+
+ROOT = pathlib.Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text()
+STUBS = sorted(path.stem for path in (ROOT / "dfcore").glob("*.pyi"))
+
+SYNONYMS = {
+    *("message", "packet", "sample", "block", "stage", "actor", "task", "pin", "topic", "link", "wire", "stream", "channel"),
+    *("queue", "buffer", "fifo", "tick", "trigger", "execute", "dispatch", "worker", "layout", "pipeline", "system", "config"),
+    *("signal", "notify", "semaphore", "mock", "rig", "bench", "fixture", "bag"),
+}
+
+
+def public(module: types.ModuleType) -> set[str]:
+    """The names of a package that are neither private nor modules."""
+    return {name for name in dir(module) if not name.startswith("_") and not inspect.ismodule(getattr(module, name))}
+
+
+def listed(heading: str) -> set[str]:
+    """The names in the first column of the README's table under `heading`."""
+    section = README.split(f"\n{heading}\n", 1)[1].split("\n## ", 1)[0]
+    first_cells = [line.split("|")[1] for line in section.splitlines() if line.startswith("|")]
+    return {name for cell in first_cells for name in re.findall(r"`(\w+)", cell)}
+
+
+@pytest.mark.parametrize(("module", "heading"), [(dfcore, "## Public names"), (sim, "## Simulated devices")])
+def test_the_readme_lists_the_public_names(module, heading):
+    """`dir` shows what the README's table lists, no more and no less."""
+    assert listed(heading) == public(module)
+
+
+def test_every_public_thing_says_what_it_is():
+    """Each public class and function, and each public method of the classes, has a docstring."""
+    silent = []
+    for name in public(dfcore):
+        thing = getattr(dfcore, name)
+        members = {f"{name}.{key}": value for key, value in vars(thing).items()} if inspect.isclass(thing) else {}
+        for label, value in {name: thing, **members}.items():
+            called = inspect.isroutine(value) or inspect.isclass(value) or isinstance(value, property)
+            if called and not label.rpartition(".")[2].startswith("_") and not inspect.getdoc(value):
+                silent.append(label)
+    assert [] == silent
+
+
+def test_one_word_per_concept():
+    """No public name of the engine uses another word for a concept of the glossary."""
+    found = set()
+    for name in public(dfcore):
+        thing = getattr(dfcore, name)
+        for label in [name, *(vars(thing) if inspect.isclass(thing) else ())]:
+            words = re.findall(r"[A-Z]?[a-z]+", label)
+            if not label.startswith("_") and SYNONYMS & {word.lower() for word in words}:
+                found.add(f"{name}: {label}")
+    assert set() == found
+
+
+def test_every_native_module_has_a_stub():
+    """What a type checker cannot read in a native module stands in its stub."""
+    native = {path.stem for path in (ROOT / "dfcore").glob("*.pyx")}
+    assert native == set(STUBS) & native
+
+
+def test_the_stubs_agree_with_the_modules():
+    """`mypy.stubtest` finds no difference between a native module and its stub."""
+    modules = [f"dfcore.{stem}" for stem in STUBS]
+    command = [sys.executable, "-m", "mypy.stubtest", "--concise", "--ignore-missing-stub", *modules]
+    finished = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert 0 == finished.returncode, finished.stdout + finished.stderr

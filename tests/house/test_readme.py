@@ -1,0 +1,55 @@
+"""The README does what it says: its commands are those that are checked, its first graph runs."""
+
+from __future__ import annotations
+
+import pathlib
+import re
+import subprocess
+import sys
+
+import pytest
+
+ROOT = pathlib.Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text()
+
+
+def blocks(language: str) -> list[str]:
+    """The fenced blocks of a language."""
+    return re.findall(rf"^```{language}\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+
+
+def test_the_two_commands_are_one_line_each():
+    """One command runs the main job, one passes the tests; each makes its own virtual environment."""
+    run, test = [block.strip() for block in blocks("sh")[:2]]
+    assert run.startswith("python3 -m venv ")
+    assert run.endswith(" examples/cartpole.py")
+    assert test.startswith("python3 -m venv ")
+    assert test.endswith(" -m pytest")
+    assert "\n" not in run + test
+    assert run.split()[3] != test.split()[3]
+
+
+def test_the_check_runs_the_command_of_the_readme():
+    """`.ci/run` runs the README's test command, word for word, and nothing else that installs or tests."""
+    printed = subprocess.run([ROOT / ".ci" / "run", "--print"], capture_output=True, text=True, check=True).stdout
+    assert blocks("sh")[1] == printed
+    script = re.sub(r"^#.*$", "", (ROOT / ".ci" / "run").read_text(), flags=re.MULTILINE)
+    assert not re.search(r"pip install|python -m pytest", script)
+
+
+@pytest.mark.parametrize("number", range(len(blocks("python"))))
+def test_the_graphs_of_the_readme_run(number, tmp_path):
+    """Each Python block is a program: copied into a file, it runs, and prints what the block below it says."""
+    program = tmp_path / "program.py"
+    program.write_text(blocks("python")[number])
+    finished = subprocess.run([sys.executable, program], capture_output=True, text=True, check=False, timeout=60)
+    assert (0, "") == (finished.returncode, finished.stderr)
+    told = re.search(rf"{re.escape(blocks('python')[number])}```\n+```text\n(.*?)```", README, re.DOTALL)
+    if told:
+        assert told[1] == finished.stdout
+
+
+def test_what_the_readme_points_to_is_there():
+    """Every relative link and image leads to a file."""
+    targets = re.findall(r"\]\(([^)#:]+)\)", README)
+    assert [] == [target for target in targets if not (ROOT / target).exists()]

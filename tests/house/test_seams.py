@@ -1,0 +1,56 @@
+"""The two seams to the outside, and the one door for pickles: only the named files go through them."""
+
+from __future__ import annotations
+
+import io
+import pathlib
+import re
+import tokenize
+
+import pytest
+
+ROOT = pathlib.Path(__file__).parents[2]
+FILES = sorted(path for pattern in ("*.py", "*.pyx", "*.pxd", "*.h") for path in (ROOT / "dfcore").glob(pattern))
+
+TIME = re.compile(r"\btime\s*\.|\bsleep\s*\(|monotonic|clock_gettime|datetime\s*\.\s*now|perf_counter")
+TIME_FILES = {"clock.py", "_bell.h", "_bell.pyx"}
+CHANCE = re.compile(r"\brandom\s*\.|\bsecrets\b|\burandom\b|\buuid\b")
+CHANCE_FILES = {"_cell.pyx"}  # makes the generator that is keyed by (seed, node, firing)
+PICKLE = re.compile(r"\b(cloudpickle|pickle|marshal|shelve)\b")
+PICKLE_FILES = {"pipe.py", "supervisor.py", "context.py"}
+CODE = re.compile(r"(?<![.\w])(eval|exec)\s*\(")
+CODE_FILES = {"signature.py"}  # annotations that `from __future__ import annotations` left as text, of the user's own source
+
+
+def code(path: pathlib.Path) -> str:
+    """The text of a file without comments, docstrings and other strings, line by line."""
+    text = path.read_text()
+    if path.suffix == ".h":
+        return re.sub(r"//[^\n]*|/\*.*?\*/|\"[^\"\n]*\"", " ", text, flags=re.DOTALL)
+    lines: dict[int, list[str]] = {}
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        if token.type not in (tokenize.COMMENT, tokenize.STRING):
+            lines.setdefault(token.start[0], []).append(token.string)
+    return "\n".join(" ".join(words) for words in lines.values())
+
+
+def through(pattern: re.Pattern[str]) -> set[str]:
+    """The files of the engine whose code matches."""
+    return {path.name for path in FILES if pattern.search(code(path))}
+
+
+@pytest.mark.parametrize(
+    ("pattern", "allowed"),
+    [(TIME, TIME_FILES), (CHANCE, CHANCE_FILES), (PICKLE, PICKLE_FILES), (CODE, CODE_FILES)],
+    ids=["time", "chance", "pickle", "code"],
+)
+def test_only_the_named_files_go_through_a_seam(pattern, allowed):
+    """Time comes from the clock, chance from the keyed generator, pickles from this run's pipes."""
+    assert set() == through(pattern) - allowed
+
+
+def test_the_reader_of_code_sees_code_only():
+    """The check itself: a call is found, a comment and a docstring that speak of it are not."""
+    probe = ROOT / "tests" / "house" / "test_seams.py"
+    assert "monotonic" in probe.read_text()
+    assert not TIME.search(code(probe))
