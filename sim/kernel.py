@@ -1,0 +1,414 @@
+"""Virtual time: one baton, one heap, one order.
+
+Laws. Exactly one task runs at a time: it holds the baton. One instant is, in this order: the events due, as they were inserted;
+the tasks that those woke, first in first out; when nothing else can run, the function of `when_quiet`, once; and only then does
+time move. A task is parked, runnable, running or done, and is woken only out of `parked`. What a device raises belongs to the
+device: it ends the run in the main task, whichever thread found it.
+
+A task is a real thread that waits on a gate of its own; handing the baton over is releasing one gate and waiting at another. This
+module knows no device, no patch and no engine. The laws hold under every clock; only how time moves differs (`pace.py`).
+"""
+
+from __future__ import annotations
+
+import gc
+import heapq
+import itertools
+from _thread import allocate_lock, get_ident
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from dfcore.errors import DeviceError, DfcoreError, InternalError
+
+from .pace import Pace, VirtualPace
+from .stacks import all_stacks
+
+PARKED, RUNNABLE, RUNNING, DONE = "parked", "runnable", "running", "done"
+FREE_POLLS = 64  # clock queries and polls that cost nothing, since the task last parked
+POLL_NS = 1_000
+COLLECT_EVERY = 10_000  # hand-overs between two collections of cycles: finalisers then run at the same place in every run
+
+
+class SimDeadlock(DfcoreError, RuntimeError):
+    """Every task of a world waits for ever and no event is left. The message holds the stack of each."""
+
+
+class Task:
+    """A thread of a world. `error` is what its function raised; `doing` names the driver that it is inside of, if any."""
+
+    __slots__ = ("name", "gate", "state", "ident", "polls", "rung", "pending", "timer", "joiners", "error", "thread", "doing", "__weakref__")
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.gate = allocate_lock()
+        self.gate.acquire()
+        self.state = RUNNABLE
+        self.ident = 0
+        self.polls = 0
+        self.rung = False
+        self.pending: BaseException | None = None
+        self.timer: list[Any] | None = None
+        self.joiners: list[Bell] = []
+        self.error: BaseException | None = None
+        self.thread: Any = None
+        self.doing = ""
+
+    @property
+    def done(self) -> bool:
+        """Whether the function of this task has ended."""
+        return self.state is DONE
+
+    def __repr__(self) -> str:
+        return f"<Task {self.name}, {self.state}>"
+
+
+class Bell:
+    """What one task at a time waits on. Rung while nobody waits, it makes the next wait return at once."""
+
+    __slots__ = ("waiter", "rung")
+
+    def __init__(self) -> None:
+        self.waiter: Task | None = None
+        self.rung = False
+
+
+class Kernel:
+    """The baton, the heap and the order of one world."""
+
+    def __init__(self, pace: Pace | None = None) -> None:
+        self.now = 0
+        self.calls = 0
+        self.closing = False
+        self.inside: str | None = None  # whose code runs as an event
+        self.failure: BaseException | None = None
+        self.tasks: dict[int, Task] = {}
+        self.all_tasks: list[Task] = []
+        self.pace = pace or VirtualPace()
+        self.virtual = self.pace.virtual
+        self._heap: list[list[Any]] = []
+        self._numbers = itertools.count()
+        self._ready: deque[Task] = deque()
+        self._posts: deque[tuple[Callable[..., Any], tuple[Any, ...]]] = deque()
+        self._ask: Callable[[int], tuple[Any, int | None]] | None = None
+        self._parks = 0
+        self.main = self.holder = Task("main")
+
+    def enter(self) -> None:
+        """Make the calling thread the main task, which holds the baton."""
+        task = self.main
+        task.state, task.ident = RUNNING, get_ident()
+        self.tasks[task.ident] = task
+        self.all_tasks.append(task)
+        self.pace.start()
+
+    # events ------------------------------------------------------------------------------------------------------------------
+
+    def at(self, time_ns: int, function: Callable[..., Any], *args: Any, owner: str | None = None) -> list[Any]:
+        """Call `function(*args)` at `time_ns`, as an event that belongs to `owner`. The entry returned is for `cancel`."""
+        entry = [max(time_ns, self.now), next(self._numbers), function, args, owner]
+        heapq.heappush(self._heap, entry)
+        return entry
+
+    @staticmethod
+    def cancel(entry: list[Any]) -> None:
+        """Take an event back. Harmless if it has already happened."""
+        entry[2] = None
+
+    def post(self, function: Callable[..., Any], *args: Any) -> None:
+        """Have the kernel call `function(*args)` soon. The only call that a thread outside the world may make."""
+        self._posts.append((function, args))
+        self.pace.interrupt()
+
+    def call(self, owner: str | None, function: Callable[..., Any], *args: Any) -> Any:
+        """Call a hook of `owner` as an event: it cannot park, and what it raises ends the run in the main task."""
+        before, self.inside = self.inside, owner or "an event"
+        try:
+            return function(*args)
+        except (Exception, SystemExit) as error:
+            self.fail(owner, error)
+        finally:
+            self.inside = before
+
+    def fail(self, owner: str | None, error: BaseException) -> None:
+        """End the run: raise in the main task, at its next call of the kernel."""
+        if owner is not None and not isinstance(error, DfcoreError):
+            cause = error
+            error = DeviceError(f"{owner}: needed hooks that return, {type(cause).__name__} was raised ({cause}); mend the device")
+            error.__cause__ = cause
+        if self.failure is None:
+            self.failure = error
+        self.raise_in_main(self.failure)
+
+    def raise_in_main(self, error: BaseException) -> None:
+        """Wake the main task with an exception."""
+        self.main.pending = error
+        self._make_ready(self.main)
+
+    def _first_ns(self) -> int | None:
+        heap = self._heap
+        while heap and heap[0][2] is None:
+            heapq.heappop(heap)
+        return heap[0][0] if heap else None
+
+    def _run_due(self) -> None:
+        limit_ns = self.now if self.virtual else self.pace.now_ns()
+        heap = self._heap
+        while heap and heap[0][0] <= limit_ns:
+            entry = heapq.heappop(heap)
+            function = entry[2]
+            if function is not None:
+                entry[2] = None
+                if entry[0] > self.now:
+                    self.now = entry[0]
+                self.call(entry[4], function, *entry[3])
+        if limit_ns > self.now:
+            self.now = limit_ns
+
+    def _run_posts(self) -> None:
+        while self._posts:
+            function, args = self._posts.popleft()
+            self.call(None, function, *args)
+
+    # parking -----------------------------------------------------------------------------------------------------------------
+
+    def current(self) -> Task | None:
+        """The task that the calling thread is, or None outside the world."""
+        return self.tasks.get(get_ident())
+
+    def park(self, until_ns: int | None = None) -> bool:
+        """Give the baton away until woken (True) or until the time has come (False)."""
+        task = self.holder
+        if self.inside is not None:
+            raise RuntimeError(f"{self.inside}: needed hooks that return at once, one waited; use after() or every() of the device")
+        if self.closing and task is not self.main:
+            raise SystemExit
+        if task.pending is not None:
+            self._raise_pending(task)
+        task.state, task.rung, task.polls = PARKED, False, 0
+        if until_ns is not None:
+            task.timer = self.at(until_ns, self._time_out, task)
+        try:
+            following = self._next()
+            if following is not task:
+                following.gate.release()
+                self._pass_gate(task)
+        finally:
+            self.holder = task
+            task.state = RUNNING
+            if task.timer is not None:
+                task.timer[2] = None
+                task.timer = None
+        if self.closing and task is not self.main:
+            raise SystemExit
+        if task.pending is not None:
+            self._raise_pending(task)
+        return task.rung
+
+    def _pass_gate(self, task: Task) -> None:
+        while True:
+            try:
+                task.gate.acquire()
+                return
+            except KeyboardInterrupt as interrupt:  # only the main thread; it does not hold the baton, so it asks for it first
+                self.post(self.raise_in_main, interrupt)
+
+    def _raise_pending(self, task: Task) -> None:
+        error = task.pending
+        if error is not self.failure:
+            task.pending = None
+        elif not task.doing:  # a driver may translate what is raised inside it: then it is raised again at the next call
+            self.failure = task.pending = None
+        if error is not None:
+            raise error
+
+    def _time_out(self, task: Task) -> None:
+        self._make_ready(task)
+
+    def _make_ready(self, task: Task) -> None:
+        if task.state is PARKED:
+            task.state = RUNNABLE
+            self._ready.append(task)
+
+    def _next(self) -> Task:
+        """The task that runs next. Moves time only if nothing else is left at this instant."""
+        self.calls += 1
+        self._parks += 1
+        if self._parks % COLLECT_EVERY == 0:
+            gc.collect(1)
+        while True:
+            if self._posts:
+                self._run_posts()
+            if self.closing:
+                return self._ready.popleft() if self._ready else self.main
+            self._run_due()
+            if self._ready:
+                task = self._ready.popleft()
+                task.state = RUNNING
+                return task
+            next_ns = self._first_ns()
+            if self._ask is not None:
+                bell, ask_ns = self._ask_quiet(self._ask)
+                if bell is not None or self._ready:
+                    continue
+                earlier_ns = self._first_ns()
+                next_ns = min((t for t in (earlier_ns, ask_ns) if t is not None), default=None)
+            self._move(next_ns)
+
+    def _ask_quiet(self, function: Callable[[int], tuple[Any, int | None]]) -> tuple[Any, int | None]:
+        try:
+            bell, ask_ns = function(self.now)
+        except Exception as error:
+            self._ask = None
+            self.raise_in_main(error)
+            return None, None
+        if bell is not None:
+            self._ring(bell)
+            if not self._ready:
+                self._ask = None
+                self.raise_in_main(InternalError("when_quiet: needed a bell somebody waits on, nobody did"))
+        elif ask_ns is not None and ask_ns <= self.now:
+            self._ask = None
+            self.raise_in_main(InternalError(f"when_quiet: needed a time after {self.now} ns, was {ask_ns} ns"))
+        return bell, ask_ns
+
+    def _move(self, next_ns: int | None) -> None:
+        if next_ns is None and self.virtual:
+            text = "world: needed an event or a task that can run, every task waits for ever; wake one or give it a timeout\n"
+            self.raise_in_main(SimDeadlock(text + all_stacks(self.all_tasks)))
+        elif self.virtual and next_ns is not None:
+            self.now = next_ns
+        else:
+            self.pace.sleep_until(next_ns)
+
+    # bells -------------------------------------------------------------------------------------------------------------------
+
+    def wait(self, bell: Bell, until_ns: int | None = None) -> bool:
+        """Park until `bell` rings (True) or the time comes (False)."""
+        if bell.rung:
+            bell.rung = False
+            return True
+        bell.waiter = self.holder
+        try:
+            return self.park(until_ns)
+        finally:
+            bell.waiter = None
+
+    def wake(self, bell: Bell) -> None:
+        """Ring `bell`, from any thread."""
+        if get_ident() == self.holder.ident:
+            self._ring(bell)
+        else:
+            self.post(self._ring, bell)
+
+    def _ring(self, bell: Bell) -> None:
+        task = bell.waiter
+        if task is None or task.state is not PARKED:
+            bell.rung = True
+        else:
+            bell.waiter = None
+            task.rung = True
+            self._make_ready(task)
+
+    # polls -------------------------------------------------------------------------------------------------------------------
+
+    def poll(self) -> None:
+        """Charge a look at the clock or at a device: after the free ones each costs a microsecond, in which others may run."""
+        self.calls += 1
+        if self.inside is not None or self.closing:
+            return
+        task = self.holder
+        if task.pending is not None:
+            self._raise_pending(task)
+        if not self.virtual:
+            self._run_due()
+            return
+        task.polls += 1
+        if task.polls <= FREE_POLLS:
+            return
+        after_ns = self.now + POLL_NS
+        if not self._ready and not self._posts and self._ask is None and not (self._heap and self._heap[0][0] <= after_ns):
+            self.now = after_ns
+            return
+        self.pause(after_ns)
+
+    def pause(self, until_ns: int) -> None:
+        """Let others run until `until_ns`, without a new allowance of free polls."""
+        task = self.holder
+        polls = task.polls
+        try:
+            self.park(until_ns)
+        finally:
+            task.polls = polls
+
+    # tasks -------------------------------------------------------------------------------------------------------------------
+
+    def admit(self, name: str) -> Task:
+        """A task for a thread about to be started; its thread calls `run_task`."""
+        if self.closing:
+            raise RuntimeError(f"world: needed an open world, it was closing when thread {name} was to start")
+        task = Task(name)
+        self.all_tasks.append(task)
+        self._ready.append(task)
+        return task
+
+    def run_task(self, task: Task, function: Callable[[], Any]) -> None:
+        """The life of a task, in its own thread: wait for the baton, run, hand the baton on whatever happened."""
+        task.gate.acquire()
+        task.ident = get_ident()
+        task.state = RUNNING
+        self.tasks[task.ident] = task
+        self.holder = task
+        try:
+            if not self.closing:
+                function()
+        finally:
+            self._finish(task)
+
+    def _finish(self, task: Task) -> None:
+        task.state = DONE
+        self.tasks.pop(task.ident, None)
+        self.all_tasks.remove(task)
+        for bell in task.joiners:
+            self._ring(bell)
+        try:
+            following = self._next()
+        except BaseException as error:  # whatever it is, the baton must not die with this thread
+            self.raise_in_main(error)
+            following = self.main
+        following.gate.release()
+
+    def join(self, task: Task, timeout_ns: int | None = None) -> bool:
+        """Park until `task` has ended; whether it has."""
+        if not task.done:
+            bell = Bell()
+            task.joiners.append(bell)
+            self.wait(bell, None if timeout_ns is None else self.now + timeout_ns)
+            if not task.done:
+                task.joiners.remove(bell)
+        return task.done
+
+    def when_quiet(self, function: Callable[[int], tuple[Any, int | None]] | None) -> None:
+        """Ask `function(now_ns)` whenever nothing else can run, before time moves; None takes it away."""
+        self._ask = function
+
+    def quiet(self) -> bool:
+        """Whether no event is due and no other task can run at this instant."""
+        if self._ready or self._posts:
+            return False
+        first_ns = self._first_ns()
+        return first_ns is None or first_ns > (self.now if self.virtual else self.pace.now_ns())
+
+    def unwind(self) -> None:
+        """Let every other task end, each in turn; called by the main task."""
+        self.closing = True
+        self._ask = None
+        self.main.pending = None
+        self._ready = deque(task for task in self.all_tasks if task is not self.main)
+        if self._ready:
+            self.park()
+
+    def close(self) -> None:
+        """From here on nobody is a task of this world."""
+        self.tasks.clear()
+        self.pace.close()

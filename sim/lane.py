@@ -1,0 +1,124 @@
+"""One direction of a wire: bytes leave one after the other, at a bit rate.
+
+Law: byte number k of a busy spell (from 1) is complete at `start + floor(k * bits * 1e9 / baud)` nanoseconds, exactly, however the
+bytes were handed in and however often somebody looked. Bytes travel in bursts and nothing happens while they do: what has
+arrived is computed when it is looked at, so a frame costs no event of its own.
+
+A lane knows no device, no buffer and no clock; every call says what time it is.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+SECOND_NS = 1_000_000_000
+
+
+class Lane:
+    """Bytes under way. A burst is `[start_ns, index, data, bits_ns, baud]`; `index` bytes of its busy spell come before it."""
+
+    __slots__ = ("_bursts", "_start_ns", "_index", "_bits_ns", "_baud", "_size", "_held", "paused")
+
+    def __init__(self, bits: int = 10, baud: int = 9600) -> None:
+        self._bursts: deque[list] = deque()
+        self._start_ns = self._index = self._size = 0
+        self._bits_ns, self._baud = bits * SECOND_NS, baud
+        self._held = bytearray()
+        self.paused = False
+
+    def set_rate(self, bits: int, baud: int) -> None:
+        """Send what is put from now on with `bits` bits per byte at `baud` bits per second."""
+        if (bits * SECOND_NS, baud) != (self._bits_ns, self._baud):
+            self._start_ns, self._index = self._end_ns(), 0
+            self._bits_ns, self._baud = bits * SECOND_NS, baud
+
+    def _end_ns(self) -> int:
+        return self._start_ns + self._index * self._bits_ns // self._baud
+
+    def put(self, now_ns: int, data: bytes) -> None:
+        """Send `data` behind what is under way."""
+        if self.paused:
+            self._held += data
+        elif data:
+            if self._end_ns() < now_ns:
+                self._start_ns, self._index = now_ns, 0
+            self._bursts.append([self._start_ns, self._index, data, self._bits_ns, self._baud])
+            self._index += len(data)
+            self._size += len(data)
+
+    def take(self, now_ns: int) -> bytes:
+        """What is complete by `now_ns`, once."""
+        bursts = self._bursts
+        if not bursts:
+            return b""
+        parts = []
+        while bursts:
+            burst = bursts[0]
+            data = burst[2]
+            complete = ((now_ns - burst[0] + 1) * burst[4] - 1) // burst[3] - burst[1]
+            if complete < len(data):
+                if complete > 0:
+                    parts.append(data[:complete])
+                    burst[1] += complete
+                    burst[2] = data[complete:]
+                break
+            parts.append(data)
+            bursts.popleft()
+        taken = b"".join(parts)
+        self._size -= len(taken)
+        return taken
+
+    def when(self, count: int) -> int | None:
+        """When `count` bytes will be there to `take`; None if fewer are under way."""
+        for start_ns, index, data, bits_ns, baud in self._bursts:
+            if count <= len(data):
+                return start_ns + (index + count) * bits_ns // baud
+            count -= len(data)
+        return None
+
+    def first_end_ns(self) -> int | None:
+        """When the first burst under way is complete; None if the lane is empty."""
+        return self.when(len(self._bursts[0][2])) if self._bursts else None
+
+    @property
+    def size(self) -> int:
+        """How many bytes are neither taken nor thrown away, held ones included."""
+        return self._size + len(self._held)
+
+    def pause(self, now_ns: int) -> None:
+        """Stop after the byte that is on the wire; the others are held."""
+        if not self.paused:
+            self._held[:0] = self.cut(now_ns)
+            self.paused = True
+
+    def resume(self, now_ns: int) -> None:
+        """Go on with what is held."""
+        if self.paused:
+            self.paused = False
+            held = bytes(self._held)
+            self._held.clear()
+            self.put(now_ns, held)
+
+    def cut(self, now_ns: int) -> bytes:
+        """Take back every byte that has not begun, and return them."""
+        back: list[bytes] = []
+        while self._bursts:
+            burst = self._bursts[-1]
+            start_ns, index, data, bits_ns, baud = burst
+            begun = min(len(data), max(0, -((start_ns - now_ns) * baud // bits_ns) - index))
+            if begun == len(data):
+                break
+            back.append(data[begun:])
+            self._start_ns, self._index, self._size = start_ns, index + begun, self._size - len(data) + begun
+            if begun:
+                burst[2] = data[:begun]
+                break
+            self._bursts.pop()
+        return b"".join(reversed(back))
+
+    def clear(self) -> None:
+        """Throw away everything, the byte on the wire included."""
+        self._bursts.clear()
+        self._held.clear()
+        self._size = 0
+        self._start_ns = self._index = 0

@@ -1,0 +1,203 @@
+"""A serial line seen from the outside: the device at one end, what went over it, and the plug.
+
+Laws: a device is told in the order in which things happen on the wire and can neither wait nor hide an error; one `send` is one
+frame; `sent` and `received` are what really crossed the wire. Everything that a program can observe happens in the `Tty` at the
+other end; a line that is unplugged and plugged in again gets a new one.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .kernel import Kernel
+from .settings import Settings
+from .tty import XOFF, XON, Tty
+
+if TYPE_CHECKING:
+    from .world import World
+
+
+class Line:
+    """A simulated serial line, made by `World.serial`.
+
+    Attributes: `name` (of the port), `device`, `sent` (what the program sent, as far as it has reached the device), `received`
+    (what has come to the program's port while it was open), `overruns` (bytes lost because nobody read).
+    """
+
+    def __init__(self, world: World, name: str, device: Any) -> None:
+        self.name, self.device = name, device
+        self.mirror = device is None
+        self._world = world
+        self._kernel: Kernel = world.kernel
+        self._sent, self._received = bytearray(), bytearray()
+        self._delivery: list[Any] | None = None
+        self._plugged = True
+        self.rng = np.random.default_rng([world.seed, zlib.crc32(name.encode())])
+        self.tty = Tty(self._kernel, name, self)
+
+    def __repr__(self) -> str:
+        return f"<Line {self.name}, {'plugged in' if self._plugged else 'unplugged'}>"
+
+    # what a test looks at and does ----------------------------------------------------------------------------------------------
+
+    @property
+    def sent(self) -> bytes:
+        """What the program sent, as far as it has reached the device."""
+        self.tty.settle()
+        return bytes(self._sent)
+
+    @property
+    def received(self) -> bytes:
+        """What has come to the program's port while it was open."""
+        self.tty.settle()
+        return bytes(self._received)
+
+    @property
+    def overruns(self) -> int:
+        """Bytes lost because the input buffer was full, since the line was plugged in."""
+        self.tty.settle()
+        return self.tty.overruns
+
+    def unplug(self) -> None:
+        """Pull the plug. Open ports fail from here on as the real ones do; the name is gone."""
+        self._world.check_open()
+        if not self._plugged:
+            raise ValueError(f"line {self.name}: needed a line that is plugged in, it was unplugged; call replug() first")
+        self._plugged = False
+        self.log("unplug")
+        was_open = bool(self.tty.files)
+        self.tty.hang_up()
+        self._world.ports.pop(self.name, None)
+        if was_open:
+            self._hook("on_close")
+
+    def replug(self, name: str | None = None) -> str:
+        """Plug it in again, and return the name it gets.
+
+        Without `name` that is the old one, or, while a program still has the old port open, the next free one (ttyUSB1).
+        """
+        self._world.check_open()
+        if self._plugged:
+            raise ValueError(f"line {self.name}: needed an unplugged line, it was plugged in; call unplug() first")
+        if name is None:
+            name = self._world.free_name(self.name) if self.tty.files else self.name
+        self._world.claim(name, self)
+        self.name = name
+        self.tty = Tty(self._kernel, name, self)
+        self._plugged = True
+        self.log("replug", name)
+        return name
+
+    def stall(self, duration_s: float) -> None:
+        """Stop all traffic, both ways, for a while; the device drops CTS."""
+        self._world.check_open()
+        self.log("stall", str(duration_s))
+        tty = self.tty
+        tty.stop("stall", True)
+        tty.stop_device("stall", True)
+        self._kernel.at(self._kernel.now + round(duration_s * 1e9), self._go_on, tty)
+
+    def _go_on(self, tty: Tty) -> None:
+        tty.stop("stall", False)
+        tty.stop_device("stall", False)
+
+    # what the terminal tells ----------------------------------------------------------------------------------------------------
+
+    def log(self, kind: str, data: bytes | str = "") -> None:
+        """Add to the trace of the world."""
+        self._world.trace.add(self._kernel.now, self.name, kind, data)
+
+    def arrived(self, data: bytes) -> None:
+        """These bytes have come to the port."""
+        self._received += data
+
+    def reached(self, data: bytes) -> None:
+        """These bytes have come to the device's end of the wire."""
+        self._sent += data
+
+    def expect(self) -> None:
+        """The bytes on their way to the device are not what they were: look when the first burst will be there."""
+        if self.mirror:
+            return
+        at_ns = self.tty.lane_out.first_end_ns()
+        if self._delivery is not None and self._delivery[2] is not None:
+            if self._delivery[0] == at_ns:
+                return
+            Kernel.cancel(self._delivery)
+        self._delivery = None if at_ns is None else self._kernel.at(at_ns, self._deliver, self.tty)
+
+    def _deliver(self, tty: Tty) -> None:
+        data = tty.lane_out.take(self._kernel.now)
+        if tty.throttles_by_xoff:
+            data = data.translate(None, bytes([XON, XOFF]))
+        if data:
+            self.reached(data)
+            self.log("sent", data)
+            self._hook("on_data", data)
+        if tty is self.tty:
+            self.expect()
+
+    def device_rate(self, settings: Settings) -> tuple[int, int]:
+        """Bits per byte and baud rate at which the device sends: its own `baudrate` if it has one, else the port's."""
+        return settings.bits, getattr(self.device, "baudrate", None) or settings.baudrate
+
+    def tell_open(self) -> None:
+        """The port was opened."""
+        self.log("open")
+        self._hook("on_open")
+
+    def tell_close(self) -> None:
+        """The port was closed by the last program that had it."""
+        self.log("close")
+        self._hook("on_close")
+
+    def tell_settings(self) -> None:
+        """The port has new settings."""
+        self.log("settings", repr(tuple(self.tty.settings)))
+        self._hook("on_settings", self.tty.settings)
+
+    def tell_lines(self) -> None:
+        """The port drives its modem lines otherwise. A loopback plug joins RTS to CTS and DTR to DSR and CD."""
+        lines = self.tty.lines
+        self.log("lines", repr(tuple(lines)))
+        if self.mirror:
+            self.tty.set_modem(cts=lines.rts, dsr=lines.dtr, cd=lines.dtr)
+        self._hook("on_modem", lines)
+
+    # what the device does -------------------------------------------------------------------------------------------------------
+
+    def send(self, data: bytes) -> None:
+        """The device begins to send one frame."""
+        data = bytes(data)
+        self.log("frame", data)
+        if self._plugged:
+            self.tty.receive(data)
+
+    def set_modem(self, **lines: bool) -> None:
+        """The device drives its modem lines."""
+        unknown = lines.keys() - {"cts", "dsr", "ri", "cd"}
+        if unknown:
+            raise TypeError(f"line {self.name}: needed cts, dsr, ri or cd, was {', '.join(sorted(unknown))}; rename it")
+        self.log("modem", repr(sorted(lines.items())))
+        self.tty.set_modem(**lines)
+
+    def at(self, time_ns: int, function: Callable[..., Any], *args: Any) -> list[Any]:
+        """An event of the device."""
+        return self._kernel.at(time_ns, function, *args, owner=self._owner(getattr(function, "__name__", "event")))
+
+    @property
+    def now_ns(self) -> int:
+        """World time."""
+        return self._kernel.now
+
+    def _owner(self, what: str) -> str:
+        return f"device {self.name}: {type(self.device).__name__}.{what}"
+
+    def _hook(self, name: str, *args: Any) -> None:
+        hook = getattr(self.device, name, None)
+        if hook is not None:
+            self._kernel.call(self._owner(name), hook, *args)

@@ -1,0 +1,117 @@
+"""How time moves: it jumps, or it is waited for.
+
+Law: the order of events is the same under every pace; only the moment at which the machine runs them differs. A pace knows
+neither tasks nor devices. The wall pace also waits for real files, because only a world in real time can serve other programs.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import time
+from collections.abc import Callable
+
+_monotonic_ns = time.monotonic_ns  # bound before any world replaces it
+_select = select.select
+
+
+class Pace:
+    """What a kernel asks: `virtual` (time jumps), `now_ns`, `sleep_until`, `interrupt`, `close`."""
+
+    virtual: bool
+    asleep = False
+
+    def start(self) -> None:
+        """World time is 0 now."""
+
+    def now_ns(self) -> int:
+        """World time by the machine's clock."""
+        raise NotImplementedError
+
+    def sleep_until(self, time_ns: int | None) -> None:
+        """Wait until that world time, an `interrupt`, or a watched file; None: without end."""
+        raise NotImplementedError
+
+    def interrupt(self) -> None:
+        """End a `sleep_until`, from any thread."""
+
+    def close(self) -> None:
+        """Give back what it holds."""
+
+
+class VirtualPace(Pace):
+    """Time jumps from event to event."""
+
+    virtual = True
+
+
+class WallPace(Pace):
+    """Time runs with the machine's clock, `scale` times as fast.
+
+    Files given to `add_reader` are looked at while the world sleeps; their functions are called in the thread that waits.
+    """
+
+    virtual = False
+
+    def __init__(self, scale: float = 1.0) -> None:
+        self.scale = scale
+        self._origin_ns = 0
+        self._event = -1
+        self._readers: dict[int, Callable[[], None]] = {}
+
+    def start(self) -> None:
+        """World time is 0 now."""
+        self._event = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self._origin_ns = _monotonic_ns()
+
+    def now_ns(self) -> int:
+        """World time by the machine's clock."""
+        return int((_monotonic_ns() - self._origin_ns) * self.scale)
+
+    def add_reader(self, fd: int, function: Callable[[], None]) -> None:
+        """Call `function()` whenever `fd` is readable while the world sleeps."""
+        self._readers[fd] = function
+
+    def remove_reader(self, fd: int) -> None:
+        """Look at `fd` no more."""
+        self._readers.pop(fd, None)
+
+    def sleep_until(self, time_ns: int | None) -> None:
+        """Wait until that world time, an `interrupt`, or a watched file; None: without end."""
+        timeout_s = None if time_ns is None else max(0.0, (time_ns - self.now_ns()) / self.scale / 1e9)
+        self.asleep = True
+        try:
+            ready, _, _ = _select([self._event, *self._readers], [], [], timeout_s)
+        finally:
+            self.asleep = False
+        for fd in ready:
+            if fd == self._event:
+                os.eventfd_read(fd)
+            elif fd in self._readers:
+                self._readers[fd]()
+
+    def interrupt(self) -> None:
+        """End a `sleep_until`, from any thread."""
+        if self._event >= 0:
+            os.eventfd_write(self._event, 1)
+
+    def close(self) -> None:
+        """Close the event file."""
+        if self._event >= 0:
+            os.close(self._event)
+            self._event = -1
+
+
+def pace_of(clock: str) -> Pace:
+    """The pace that a clock name means: "virtual", "wall", or "x10" for ten times as fast as the wall."""
+    if clock == "virtual":
+        return VirtualPace()
+    if clock == "wall":
+        return WallPace()
+    try:
+        scale = float(clock[1:]) if clock.startswith("x") else 0.0
+    except ValueError:
+        scale = 0.0
+    if not 0.0 < scale < float("inf"):
+        raise ValueError(f'World: needed clock "virtual", "wall" or "x" and a number, was {clock!r}; for example "x10"')
+    return WallPace(scale)

@@ -1,0 +1,183 @@
+"""What makes unmodified blocking code park in a world.
+
+Laws. Only tasks of the world are affected: any other thread, and any caller in pytest or Hypothesis, gets the real thing. What
+was put in is taken out again, in reverse order, however the world ends. Names that a module bound by `from time import sleep`
+are replaced where they stand.
+
+Everything in `threading`, `queue` and `concurrent.futures` that waits does so on a lock, so the lock, the start of a thread and
+its end are all that has to be replaced there.
+"""
+
+from __future__ import annotations
+
+import asyncio.unix_events
+import concurrent.futures.thread
+import queue
+import sys
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from . import aio
+from .files import Files
+from .kernel import Kernel, Task
+from .locks import Lock
+
+REAL_CALLERS = frozenset({"pytest", "_pytest", "hypothesis", "pluggy", "xdist", "execnet"})
+_MISSING = object()
+
+
+class Patches:
+    """Replacements under way; `undo` puts everything back."""
+
+    def __init__(self) -> None:
+        self._done: list[tuple[Any, str, Any]] = []
+
+    def set(self, target: Any, name: str, value: Any) -> None:
+        """Replace an attribute of a module or class."""
+        self._done.append((target, name, vars(target).get(name, _MISSING)))
+        setattr(target, name, value)
+
+    def rebind(self, replacements: dict[int, Any]) -> None:
+        """Replace every module-level name bound to an object whose id is given."""
+        for module in list(sys.modules.values()):
+            names = getattr(module, "__dict__", None)
+            if type(names) is not dict or str(names.get("__name__", "")).partition(".")[0] in REAL_CALLERS | {"sim"}:
+                continue
+            hits = [name for name, value in names.items() if id(value) in replacements]
+            for name in hits:
+                self.set(module, name, replacements[id(names[name])])
+
+    def undo(self) -> None:
+        """Put everything back, last first."""
+        while self._done:
+            target, name, before = self._done.pop()
+            if before is _MISSING:
+                delattr(target, name)
+            else:
+                setattr(target, name, before)
+
+
+def install(kernel: Kernel, files: Files, patches: Patches) -> None:
+    """Replace what waits or tells the time, for the tasks of `kernel`."""
+    replacements = {id(real): shim for real, shim in [*_clocks(kernel), *_makers(kernel)]}
+    patches.rebind(replacements)
+    _start_threads(kernel, patches)
+    patches.set(threading.Thread, "join", _join(kernel))
+    patches.set(threading.Thread, "is_alive", _is_alive(kernel))
+    # held while a thread is started, which parks: a real lock would block whoever submits meanwhile
+    patches.set(concurrent.futures.thread, "_global_shutdown_lock", Lock(kernel))
+    policy = asyncio.unix_events._UnixDefaultEventLoopPolicy
+    patches.set(policy, "_loop_factory", staticmethod(aio.loop_factory(kernel, files, policy._loop_factory)))
+
+
+def _from_real_caller() -> bool:
+    return str(sys._getframe(2).f_globals.get("__name__", "")).partition(".")[0] in REAL_CALLERS
+
+
+def _clocks(kernel: Kernel) -> list[tuple[Any, Callable[..., Any]]]:
+    tasks = kernel.tasks
+    get_ident = threading.get_ident
+
+    def seconds(real: Callable[[], float]) -> Callable[[], float]:
+        def clock() -> float:
+            if get_ident() not in tasks or _from_real_caller():
+                return real()
+            kernel.poll()
+            return kernel.now / 1e9
+
+        return clock
+
+    def nanoseconds(real: Callable[[], int]) -> Callable[[], int]:
+        def clock_ns() -> int:
+            if get_ident() not in tasks or _from_real_caller():
+                return real()
+            kernel.poll()
+            return kernel.now
+
+        return clock_ns
+
+    real_sleep = time.sleep
+
+    def sleep(seconds: float) -> None:
+        if get_ident() not in tasks or _from_real_caller():
+            return real_sleep(seconds)
+        duration_ns = round(seconds * 1e9)
+        if duration_ns < 0:
+            raise ValueError("sleep length must be non-negative")
+        if duration_ns:
+            kernel.park(kernel.now + duration_ns)
+        else:
+            kernel.poll()
+            kernel.pause(kernel.now)
+
+    return [
+        (time.sleep, sleep),
+        *((real, seconds(real)) for real in (time.time, time.monotonic, time.perf_counter)),
+        *((real, nanoseconds(real)) for real in (time.time_ns, time.monotonic_ns, time.perf_counter_ns)),
+    ]
+
+
+def _makers(kernel: Kernel) -> list[tuple[Any, Callable[..., Any]]]:
+    tasks = kernel.tasks
+    get_ident = threading.get_ident
+    real_lock, real_rlock, real_queue = threading.Lock, threading.RLock, queue.SimpleQueue
+
+    def make_lock() -> Any:
+        return Lock(kernel) if get_ident() in tasks and not _from_real_caller() else real_lock()
+
+    def make_rlock(*args: Any, **keywords: Any) -> Any:
+        return threading._PyRLock() if get_ident() in tasks and not _from_real_caller() else real_rlock(*args, **keywords)
+
+    def make_queue() -> Any:
+        return queue._PySimpleQueue() if get_ident() in tasks and not _from_real_caller() else real_queue()
+
+    return [(real_lock, make_lock), (real_rlock, make_rlock), (real_queue, make_queue)]
+
+
+def _start_threads(kernel: Kernel, patches: Patches) -> None:
+    joinable = hasattr(threading, "_start_joinable_thread")  # 3.13 on
+    name = "_start_joinable_thread" if joinable else "_start_new_thread"
+    real_start = getattr(threading, name)
+
+    def start(function: Callable[..., Any], *args: Any, **keywords: Any) -> Any:
+        if kernel.current() is None or _from_real_caller():
+            return real_start(function, *args, **keywords)
+        thread = getattr(function, "__self__", None)
+        task = kernel.admit(getattr(thread, "name", "thread"))
+        task.thread = thread
+        if thread is not None:
+            thread._sim_task = task
+        arguments = args[0] if args and not joinable else ()
+        return real_start(lambda *_: kernel.run_task(task, lambda: function(*arguments)), *args, **keywords)
+
+    patches.set(threading, name, start)
+
+
+def _task_of(kernel: Kernel, thread: threading.Thread) -> Task | None:
+    task: Task | None = getattr(thread, "_sim_task", None)
+    return task if task is not None and kernel.current() is not None else None
+
+
+def _join(kernel: Kernel) -> Callable[..., None]:
+    real_join = threading.Thread.join
+
+    def join(self: threading.Thread, timeout: float | None = None) -> None:
+        task = _task_of(kernel, self)
+        if task is None or self is threading.current_thread():
+            return real_join(self, timeout)
+        if kernel.join(task, None if timeout is None else max(0, round(timeout * 1e9))):
+            real_join(self)  # its code has ended: the rest takes microseconds and parks nowhere
+
+    return join
+
+
+def _is_alive(kernel: Kernel) -> Callable[[threading.Thread], bool]:
+    real_is_alive = threading.Thread.is_alive
+
+    def is_alive(self: threading.Thread) -> bool:
+        task = _task_of(kernel, self)
+        return real_is_alive(self) if task is None else not task.done
+
+    return is_alive

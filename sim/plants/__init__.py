@@ -1,0 +1,3 @@
+"""Plants: physics for devices to stand on, checked against independent solvers."""
+
+from .cartpole import CartPole as CartPole

@@ -1,0 +1,457 @@
+"""What stands below the real pyserial: the four modules that `serial.serialposix` calls, over simulated terminals.
+
+Law: `serial.Serial` itself runs unchanged, line by line. A call about a number that is not simulated, or from a thread that is no
+task of the world, goes to the real module, so that a real port in the same program stays real.
+
+A read of n bytes parks once and not n times: `select` looks at how many bytes the `Serial.read` that called it still wants.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import glob
+import os
+import select
+import struct
+import sys
+import termios
+import weakref
+from typing import TYPE_CHECKING, Any
+
+import serial
+import serial.serialposix
+import serial.serialutil
+import serial.tools.list_ports_common
+import serial.tools.list_ports_linux
+
+from .files import FIRST_FD, File, PipeEnd, TtyFile
+from .kernel import Bell
+from .tty import BREAK_NS, CLOSE_WAIT_NS
+
+if TYPE_CHECKING:
+    from .world import World
+
+MOST_WANTED = 1024
+_READ = serial.serialposix.Serial.read.__code__
+_INT = struct.Struct("I")
+_MODEM = (
+    (termios.TIOCM_RTS, "rts"), (termios.TIOCM_DTR, "dtr"), (termios.TIOCM_CTS, "cts"),
+    (termios.TIOCM_DSR, "dsr"), (termios.TIOCM_CD, "cd"), (termios.TIOCM_RI, "ri"),
+)  # fmt: skip
+
+
+class Shim:
+    """A module seen through a world: names not defined here are those of the real module."""
+
+    _real: Any
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._kernel = world.kernel
+        self._files = world.files
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._real, name)
+
+    def _ours(self, fd: Any) -> bool:
+        return isinstance(fd, int) and fd >= FIRST_FD and self._world.member()
+
+    def _tty(self, fd: int) -> Any:
+        file = self._files[fd]
+        if not isinstance(file, TtyFile):
+            raise OSError(errno.ENOTTY, os.strerror(errno.ENOTTY))
+        return file.tty
+
+
+class OsShim(Shim):
+    """`os`: open, read, write, close, pipe."""
+
+    _real = os
+
+    def open(self, path: Any, flags: int, mode: int = 0o777, **keywords: Any) -> int:
+        """Open a port of the world, or else a real file."""
+        if not self._world.member():
+            return os.open(path, flags, mode, **keywords)
+        line = self._world.find(path)
+        if line is None:
+            try:
+                return os.open(path, flags, mode, **keywords)
+            except FileNotFoundError as error:
+                raise FileNotFoundError(errno.ENOENT, self._world.missing(path), path) from error
+        file = self._files.open_tty(line.tty)
+        file.nonblocking = bool(flags & os.O_NONBLOCK)
+        caller = sys._getframe(1).f_locals.get("self")
+        file.port = weakref.ref(caller) if isinstance(caller, serial.SerialBase) else None
+        return file.fd
+
+    def read(self, fd: int, size: int) -> bytes:
+        """Read from a simulated file, or a real one."""
+        if not self._ours(fd):
+            return os.read(fd, size)
+        file = self._files[fd]
+        if isinstance(file, PipeEnd):
+            return file.read(size)
+        tty = file.tty  # type: ignore[attr-defined]
+        data = tty.read(size)
+        if data or tty.hung or not size:
+            return data
+        if file.nonblocking:
+            poll(self._kernel)
+            raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+        return self._read_blocking(file, size)
+
+    def _read_blocking(self, file: Any, size: int) -> bytes:
+        """A terminal without O_NONBLOCK: VMIN and VTIME rule."""
+        least, tenths = (int(value) if isinstance(value, int) else value[0] for value in file.tty.attributes[6][5:7][::-1])
+        until_ns = self._kernel.now + tenths * 100_000_000 if tenths and not least else None
+        if not least and not tenths:
+            return b""
+        wait_for(self._kernel, [(file, min(max(least, 1), size), False)], until_ns)
+        return file.tty.read(size)
+
+    def write(self, fd: int, data: bytes) -> int:
+        """Write to a simulated file, or a real one."""
+        if not self._ours(fd):
+            return os.write(fd, data)
+        file = self._files[fd]
+        if isinstance(file, PipeEnd):
+            return file.write(data)
+        tty = file.tty  # type: ignore[attr-defined]
+        count = tty.write(data)
+        if count or not data:
+            return count
+        if not file.nonblocking:
+            wait_for(self._kernel, [(file, 0, True)], None)
+            return tty.write(data)
+        poll(self._kernel)
+        raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+
+    def close(self, fd: int) -> None:
+        """Close; the last close of a port waits, at most 30 s, until what was written is sent."""
+        if not (isinstance(fd, int) and fd >= FIRST_FD):
+            return os.close(fd)
+        kernel = self._kernel
+        if fd in self._files and self._world.member() and kernel.inside is None and not kernel.closing:
+            file = self._files[fd]
+            if isinstance(file, TtyFile) and len(file.tty.files) == 1:
+                drain(kernel, file, kernel.now + CLOSE_WAIT_NS)
+        self._files.close(fd)
+
+    def pipe(self) -> tuple[int, int]:
+        """A simulated pipe for a simulated port, a real one for a real port."""
+        fd = getattr(sys._getframe(1).f_locals.get("self"), "fd", None)
+        return self._files.pipe() if self._ours(fd) else os.pipe()
+
+
+class SelectShim(Shim):
+    """`select`: `select` and `poll`."""
+
+    _real = select
+
+    def select(self, rlist: Any, wlist: Any, xlist: Any, timeout: float | None = None) -> tuple[list, list, list]:
+        """Wait until one of the files is ready, or the time is over."""
+        if not any(self._ours(fd) for fd in (*rlist, *wlist)):
+            return select.select(rlist, wlist, xlist, timeout)
+        need = self._wanted(sys._getframe(1)) if rlist and timeout != 0 else 1
+        files = self._files
+        wishes = [(files[fd], need, False) for fd in rlist] + [(files[fd], 0, True) for fd in wlist]
+        until_ns = None if timeout is None else self._kernel.now + max(0, round(timeout * 1e9))
+        ready = wait_for(self._kernel, wishes, until_ns)
+        return [f.fd for f, _, write in ready if not write], [f.fd for f, _, write in ready if write], []
+
+    @staticmethod
+    def _wanted(frame: Any) -> int:
+        if frame.f_code is not _READ:
+            return 1
+        names = frame.f_locals
+        return max(1, min(MOST_WANTED, names["size"] - len(names["read"])))
+
+    def poll(self) -> Any:
+        """A poll object for simulated and real files."""
+        return Poll(self) if self._world.member() else select.poll()
+
+
+class Poll:
+    """`select.poll` over simulated files."""
+
+    def __init__(self, shim: SelectShim) -> None:
+        self._shim = shim
+        self._events: dict[int, int] = {}
+
+    def register(self, fd: Any, events: int = select.POLLIN | select.POLLPRI | select.POLLOUT) -> None:
+        """Look at `fd` too."""
+        self._events[fd if isinstance(fd, int) else fd.fileno()] = events
+
+    modify = register
+
+    def unregister(self, fd: Any) -> None:
+        """Look at `fd` no more."""
+        del self._events[fd if isinstance(fd, int) else fd.fileno()]
+
+    def poll(self, timeout_ms: float | None = None) -> list[tuple[int, int]]:
+        """Pairs of number and events that are ready, after at most `timeout_ms`."""
+        reads = [fd for fd, events in self._events.items() if events & select.POLLIN]
+        writes = [fd for fd, events in self._events.items() if events & select.POLLOUT]
+        timeout_s = None if timeout_ms is None or timeout_ms < 0 else timeout_ms / 1e3
+        readable, writable, _ = self._shim.select(reads, writes, [], timeout_s)
+        return [(fd, self._bits(fd, readable, writable)) for fd in self._events if fd in readable or fd in writable]
+
+    def _bits(self, fd: int, readable: list[int], writable: list[int]) -> int:
+        bits = (select.POLLIN if fd in readable else 0) | (select.POLLOUT if fd in writable else 0)
+        file = self._shim._files[fd] if fd >= FIRST_FD else None
+        if isinstance(file, TtyFile) and file.tty.hung:
+            bits |= select.POLLHUP | select.POLLERR
+        return bits
+
+
+class TermiosShim(Shim):
+    """`termios`: settings, draining, flushing, break, flow."""
+
+    _real = termios
+
+    def tcgetattr(self, fd: int) -> list:
+        """The settings of a port."""
+        if not self._ours(fd):
+            return termios.tcgetattr(fd)
+        tty = self._tty(fd)
+        tty.check(termios.error)
+        return [*tty.attributes[:6], list(tty.attributes[6])]
+
+    def tcsetattr(self, fd: int, when: int, attributes: list) -> None:
+        """Change the settings of a port."""
+        if not self._ours(fd):
+            return termios.tcsetattr(fd, when, attributes)
+        if when != termios.TCSANOW:
+            self.tcdrain(fd)
+        self._tty(fd).set_attributes(attributes)
+
+    def tcdrain(self, fd: int) -> None:
+        """Wait until everything is sent."""
+        if not self._ours(fd):
+            return termios.tcdrain(fd)
+        self._tty(fd).check(termios.error)
+        drain(self._kernel, self._files[fd], None)
+        self._tty(fd).check(termios.error)
+
+    def tcflush(self, fd: int, queue: int) -> None:
+        """Throw away what is in a buffer."""
+        if not self._ours(fd):
+            return termios.tcflush(fd, queue)
+        self._tty(fd).flush(queue)
+
+    def tcsendbreak(self, fd: int, duration: int) -> None:
+        """Send a break: a tenth of a second, or a quarter for duration 0."""
+        if not self._ours(fd):
+            return termios.tcsendbreak(fd, duration)
+        tty = self._tty(fd)
+        tty.check(termios.error)
+        tty.set_lines(brk=True)
+        self._kernel.park(self._kernel.now + (BREAK_NS * ((duration + 99) // 100) if duration else 250_000_000))
+        tty.check(termios.error)
+        tty.set_lines(brk=False)
+
+    def tcflow(self, fd: int, action: int) -> None:
+        """Stop or start one direction."""
+        if not self._ours(fd):
+            return termios.tcflow(fd, action)
+        tty = self._tty(fd)
+        tty.check(termios.error)
+        if action in (termios.TCOOFF, termios.TCOON):
+            tty.stop("tcflow", action == termios.TCOOFF)
+        else:
+            tty.send_flow(action == termios.TCIOFF)
+
+
+class FcntlShim(Shim):
+    """`fcntl`: ioctl, fcntl, flock."""
+
+    _real = fcntl
+
+    def fcntl(self, fd: int, command: int, argument: Any = 0) -> Any:
+        """Flags of a file; only O_NONBLOCK means something here."""
+        if not self._ours(fd):
+            return fcntl.fcntl(fd, command, argument)
+        file = self._files[fd]
+        if command == fcntl.F_SETFL:
+            file.nonblocking = bool(argument & os.O_NONBLOCK)
+            return 0
+        return os.O_RDWR | (os.O_NONBLOCK if file.nonblocking else 0) if command == fcntl.F_GETFL else 0
+
+    def flock(self, fd: int, operation: int) -> None:
+        """An exclusive lock on a port, held by one open file."""
+        if not self._ours(fd):
+            return fcntl.flock(fd, operation)
+        file = self._files[fd]
+        tty = self._tty(fd)
+        if operation & fcntl.LOCK_UN:
+            tty.owner = None if tty.owner is file else tty.owner
+        elif tty.owner is not None and tty.owner is not file:
+            raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+        else:
+            tty.owner = file
+
+    def ioctl(self, fd: int, request: int, argument: Any = 0, mutate: bool = True) -> Any:
+        """Modem lines, break, counts, and the settings that have no call of their own."""
+        if not self._ours(fd):
+            return fcntl.ioctl(fd, request, argument, mutate)
+        tty = self._tty(fd)
+        tty.check()
+        if request in (termios.TIOCINQ, termios.TIOCOUTQ):
+            poll(self._kernel)
+            return _INT.pack(tty.in_waiting if request == termios.TIOCINQ else tty.out_waiting)
+        if request == termios.TIOCMGET:
+            poll(self._kernel)
+            return _INT.pack(sum(bit for bit, name in _MODEM if getattr(tty, name)))
+        return self._set(tty, request, argument)
+
+    def _set(self, tty: Any, request: int, argument: Any) -> Any:
+        posix = serial.serialposix
+        if request in (termios.TIOCMBIS, termios.TIOCMBIC, termios.TIOCMSET):
+            bits = _INT.unpack(bytes(argument))[0]
+            if request == termios.TIOCMSET:
+                tty.set_lines(rts=bool(bits & termios.TIOCM_RTS), dtr=bool(bits & termios.TIOCM_DTR))
+            else:
+                on = request == termios.TIOCMBIS
+                tty.set_lines(**{name: on for bit, name in _MODEM[:2] if bits & bit})
+        elif request in (posix.TIOCSBRK, posix.TIOCCBRK):
+            tty.set_lines(brk=request == posix.TIOCSBRK)
+        elif request in (posix.TCGETS2, posix.TCSETS2):
+            self._custom_baud(tty, request == posix.TCSETS2, argument)
+        elif request == posix.TIOCGRS485:
+            argument[:] = type(argument)("i", tty.rs485)
+        elif request == posix.TIOCSRS485:
+            tty.rs485 = list(argument)
+        elif request == termios.TIOCGSERIAL:
+            argument[4] = tty.serial_flags
+        elif request == termios.TIOCSSERIAL:
+            tty.serial_flags = argument[4]
+        else:
+            raise OSError(errno.ENOTTY, os.strerror(errno.ENOTTY))
+        return 0
+
+    @staticmethod
+    def _custom_baud(tty: Any, write: bool, argument: Any) -> None:
+        attributes = [*tty.attributes[:6], list(tty.attributes[6])]
+        if write:
+            attributes[:4] = [flag & 0xFFFFFFFF for flag in argument[:4]]
+            tty.set_attributes(attributes, custom_baud=argument[9])
+        else:
+            for index in range(4):
+                argument[index] = attributes[index] - (1 << 32 if attributes[index] >= 1 << 31 else 0)
+            argument[9] = argument[10] = tty.settings.baudrate
+
+
+def wait_for(kernel: Any, wishes: list[tuple[File, int, bool]], until_ns: int | None) -> list[tuple[File, int, bool]]:
+    """Park until a wish (file, bytes wanted, write) holds, or the time has come; those that hold, in order.
+
+    Someone who waits for n bytes is given fewer when the time is over, or when something else ends the wait, just as if each
+    byte had been handed over on its own.
+    """
+    greedy = [file for file, need, _ in wishes if need > 1 and isinstance(file, TtyFile)]
+    while True:
+        ready = _ready(wishes)
+        late = until_ns is not None and until_ns <= kernel.now
+        if greedy and (ready or late):
+            partial = [(file, 1, False) for file in greedy if file.readable()]
+            ready = partial or ready
+        if ready or late:
+            if not ready:
+                poll(kernel)
+            return ready
+        _park(kernel, wishes, greedy, until_ns)
+
+
+def _ready(wishes: list[tuple[File, int, bool]]) -> list[tuple[File, int, bool]]:
+    ready = []
+    for wish in wishes:
+        file, need, write = wish
+        if not file.open:
+            raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+        if file.writable() if write else file.readable(need):
+            ready.append(wish)
+    return ready
+
+
+def _park(kernel: Any, wishes: list[tuple[File, int, bool]], greedy: list[TtyFile], until_ns: int | None) -> None:
+    bell = Bell()
+    task = kernel.holder
+    stops = [file.watch(bell, need, write) for file, need, write in wishes]
+    for file in greedy:
+        file.tty.greedy += 1
+    task.doing = "a driver"
+    try:
+        kernel.wait(bell, until_ns)
+    finally:
+        task.doing = ""
+        for file in greedy:
+            file.tty.greedy -= 1
+        for stop in stops:
+            stop()
+
+
+def poll(kernel: Any) -> None:
+    """Charge a look that found nothing, or a question to the device."""
+    task = kernel.holder
+    task.doing = "a driver"
+    try:
+        kernel.poll()
+    finally:
+        task.doing = ""
+
+
+def drain(kernel: Any, file: Any, until_ns: int | None) -> None:
+    """Park until everything written to `file` is sent, the line is gone, or the time has come."""
+    tty = file.tty
+    bell = Bell()
+    while not tty.hung and tty.out_waiting and not (until_ns is not None and until_ns <= kernel.now):
+        watch = tty.add_watch(bell, lambda: tty.when_queued(0))
+        try:
+            kernel.wait(bell, until_ns)
+        finally:
+            tty.drop_watch(watch)
+
+
+class GlobShim(Shim):
+    """`glob` for `list_ports`: the ports of the world are there too."""
+
+    _real = glob
+
+    def glob(self, pattern: str) -> list[str]:
+        """Real files that match, and ports of the world that do."""
+        real = glob.glob(pattern)
+        return real + self._world.matching(pattern) if self._world.member() else real
+
+
+def patches(world: World) -> list[tuple[Any, str, Any]]:
+    """What to replace, as (object, name, value), while `world` is open."""
+    real_info = serial.tools.list_ports_linux.SysFS
+
+    def info(device: str) -> Any:
+        if not world.member() or world.find(device) is None:
+            return real_info(device)
+        found = serial.tools.list_ports_common.ListPortInfo(device)
+        found.subsystem = "sim"
+        found.description = f"simulated {world.find(device).kind}"
+        found.hwid = f"SIM {device}"
+        return found
+
+    posix = serial.serialposix
+    return [
+        (posix, "os", OsShim(world)),
+        (posix, "select", SelectShim(world)),
+        (posix, "termios", TermiosShim(world)),
+        (posix, "fcntl", FcntlShim(world)),
+        (serial.tools.list_ports_linux, "glob", GlobShim(world)),
+        (serial.tools.list_ports_linux, "SysFS", info),
+    ]
+
+
+def close_ports(world: World) -> None:
+    """Close what was left open, so that no `serial.Serial` tries to later, when its file number means nothing."""
+    for file in world.files:
+        port = file.port() if isinstance(file, TtyFile) and file.port is not None else None
+        if port is not None and port.is_open and port.fd == file.fd:
+            port.close()
+        else:
+            world.files.close(file.fd)

@@ -1,0 +1,68 @@
+"""Where every task stands: for deadlocks, and for a task that keeps the baton.
+
+Law: looking costs the run nothing and changes nothing in it. The watch runs in a thread of its own, outside every world.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from _thread import allocate_lock, start_new_thread
+from collections.abc import Iterable
+from types import FrameType
+from typing import Any
+
+_HERE = os.path.dirname(os.path.abspath(__file__)) + os.sep
+STUCK_S = 10.0
+
+
+def stack_of(frame: FrameType | None) -> str:
+    """The stack that ends in `frame`, without the frames of this package at its end."""
+    while frame is not None and frame.f_code.co_filename.startswith(_HERE) and frame.f_back is not None:
+        frame = frame.f_back
+    return "".join(traceback.format_stack(frame)) if frame is not None else "    (not started)\n"
+
+
+def all_stacks(tasks: Iterable[Any]) -> str:
+    """One paragraph per task: its name, state and stack."""
+    frames = sys._current_frames()
+    return "\n".join(f"task {task.name} ({task.state}):\n{stack_of(frames.get(task.ident))}" for task in tasks)
+
+
+class Watchdog:
+    """Says, once per case, that a task has kept the baton for `stuck_s` real seconds, and where it stands."""
+
+    def __init__(self, kernel: Any, stuck_s: float | None = None) -> None:
+        self._kernel = kernel
+        self._stuck_s = STUCK_S if stuck_s is None else stuck_s
+        self._stop, self._stopped = allocate_lock(), allocate_lock()
+        self._stop.acquire()
+        self._stopped.acquire()
+        start_new_thread(self._watch, ())
+
+    def _watch(self) -> None:
+        kernel, said = self._kernel, -1
+        seen = kernel.calls
+        try:
+            while not self._stop.acquire(timeout=self._stuck_s):
+                if kernel.calls == seen and said != seen and not kernel.pace.asleep:
+                    said = seen
+                    self._say(kernel.holder)
+                seen = kernel.calls
+        finally:
+            self._stopped.release()
+
+    def _say(self, task: Any) -> None:
+        stack = stack_of(sys._current_frames().get(task.ident))
+        print(
+            f"sim: task {task.name} has run real code for {self._stuck_s:g} s without a call that the world knows, "
+            f"so nothing else can run (blocked in a socket or a C extension? an endless loop?):\n{stack}",
+            file=sys.stderr,
+            flush=True,
+        )
+
+    def close(self) -> None:
+        """End the watch and its thread."""
+        self._stop.release()
+        self._stopped.acquire()
