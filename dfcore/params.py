@@ -12,10 +12,11 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from . import dtypes
+from ._record import record
 from .errors import DtypeError, GraphError, Problem, caller, did_you_mean
 from .signature import ParameterSpec, out_of_bounds
-
-_KINDS = "biufc"  # each may be stored into itself and, apart from bool, into those behind it
+from .values import fit as fit_value
 
 
 class Owner(Protocol):
@@ -113,31 +114,27 @@ def fit(value: Any, spec: ParameterSpec, where: str) -> Any:
     """
     if spec.dtype is None:
         return value
-    found = np.asarray(value)
-    base, shape = spec.dtype.base, spec.dtype.shape
-    if found.shape != shape:
-        raise DtypeError(f"{where}: needed shape {shape}, was {found.shape}; give it a value of that shape.")
-    if not _keeps_kind(found, base):
-        raise DtypeError(f"{where}: needed {base}, was {value!r} ({found.dtype}); convert it yourself if you want that.")
+    found = converted(value, spec.dtype, where)
     if broken := out_of_bounds(found, spec.low, spec.high):
-        raise DtypeError(f"{where}: needed a value {broken}, was {value!r}; stay within its bounds.")
-    stored = found.astype(base)
-    return _frozen(stored) if shape else stored.item()
+        raise DtypeError(f"{where}: needed a value {broken}, was {value!r}; stay within its bounds")
+    return found
 
 
-def _keeps_kind(found: np.ndarray, base: np.dtype) -> bool:
-    """Whether an array can be stored as `base` with no more loss than rounding: never float into int, or int out of range."""
-    if found.dtype == base:
-        return True
-    kind, target = found.dtype.kind, base.kind
-    if kind in "SU" or target in "SU":
-        return kind == target and found.dtype.itemsize <= base.itemsize
-    if kind not in _KINDS or target not in _KINDS or target == "b":
-        return False
-    if target in "iu":
-        limits = np.iinfo(base)
-        return kind in "biu" and bool(np.all(found >= limits.min) and np.all(found <= limits.max))
-    return _KINDS.index(kind) <= _KINDS.index(target)
+def converted(value: Any, dtype: np.dtype[Any], where: str) -> Any:
+    """`value` as a record of `dtype`, by the rules for outputs: a `Record`, a Python scalar or a read-only array of its own.
+
+    Raises:
+        DtypeError: it does not fit.
+    """
+    kind = dtypes.kind(dtype)
+    if kind == "object":
+        return value
+    if kind == "structured":
+        return record(dtype, value)
+    found = fit_value(value, dtype.base, dtype.shape, where)
+    if kind == "array":
+        return _frozen(found)
+    return found[()] if dtype.kind in "Mm" else found.item()
 
 
 def _frozen(value: Any) -> Any:

@@ -15,6 +15,7 @@ from typing import Annotated, Any, get_args, get_origin
 
 import numpy as np
 
+from .dtypes import stored
 from .errors import Problem
 
 #: Stands for "no default": the parameter must be connected.
@@ -157,8 +158,7 @@ def dtype_of_value(value: Any) -> np.dtype[Any] | None:
         return np.dtype(np.float64)
     if not isinstance(value, (np.generic, np.ndarray)) or value.dtype.hasobject or value.dtype.itemsize == 0:
         return None
-    native = value.dtype.newbyteorder("=")
-    return np.dtype((native, value.shape)) if value.shape else native
+    return stored(np.dtype((value.dtype, value.shape)) if value.shape else value.dtype)
 
 
 def out_of_bounds(value: Any, low: float | None, high: float | None) -> str:

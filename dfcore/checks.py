@@ -1,0 +1,215 @@
+"""What can be wrong with a node or a context by itself. Pure: declarations in, problems out.
+
+Law: a check reports everything it finds and never stops at the first; values are judged here, when all is said, not where they
+were written. Edges are judged in `wiring.py`.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+from .declared import NODE_OPTIONS, Declared, free_nodes
+from .edge import End, input_names
+from .errors import Problem
+from .graph import Context, Declaration
+from .node import METHODS, Node, assigned_names
+from .params import Params
+from .signature import finite
+
+INLINE = "inline"
+OVERRUN = ("skip", "catch_up")
+ON_DEADLINE = ("count", "safe", "error")
+_FORBIDDEN = ("/", "->", ".", "[", "]", "\n")
+_MAX_RATE_HZ = 1e9
+
+
+def check_graph(graph: Declaration) -> Iterator[Problem]:
+    """Nothing to run, and names that are not unique."""
+    books = graph._books
+    if not books:
+        free = sorted((node._declared for node in free_nodes), key=lambda book: book.serial)
+        names = ", ".join(f"`{book.name}`" for book in free[:10]) + (", …" if len(free) > 10 else "")
+        do = f"take these free nodes in: {names}" if free else "make nodes inside `with graph:`"
+        members = graph._members
+        yield Problem(code="empty", where=f"graph {graph.name}", needed="nodes to run", found="empty", do=do,
+                      file=members.file, line=members.line)  # fmt: skip
+    same = defaultdict(list)
+    for book in books:
+        same[book.name].append(book)
+    for name, twins in same.items():
+        for twin in twins[1:]:
+            first = f"also the name of the node made in {twins[0].file}:{twins[0].line}"
+            yield twin.problem("name", "a name of its own in the graph", first, f"rename it: name=\"{name}_2\"")
+
+
+def check_node(book: Declared) -> Iterator[Problem]:
+    """Everything about one node but its edges."""
+    yield from book.problems
+    yield from book.signature.problems
+    yield from _check_role(book)
+    yield from _check_methods(book)
+    yield from _check_parameters(book)
+    yield from _check_options(book)
+    yield from _check_references(book)
+
+
+def check_context(context: Context, cpus: Collection[int]) -> Iterator[Problem]:
+    """The options of a context. `cpus`: those that the machine has."""
+
+    def problem(needed: str, found: Any, do: str) -> Problem:
+        return Problem(code="context", where=f"context {context.name}", needed=needed, found=str(found), do=do,
+                       file=context.file, line=context.line)  # fmt: skip
+
+    if not isinstance(context.name, str) or not context.name or context.name == INLINE:
+        yield problem("a name of its own", repr(context.name), f"rename it; nodes of no context are called `{INLINE}`")
+    if context.kind not in ("process", "thread"):
+        yield problem('kind "process" or "thread"', repr(context.kind), "choose one; nodes of no context run in the caller")
+    numbers = cpu_numbers(context.cpu)
+    if numbers is None:
+        yield problem("cpu as an int or a sequence of them", repr(context.cpu), "write cpu=0 or cpu=[0, 1]")
+    elif lost := [number for number in numbers if number not in cpus]:
+        has = ", ".join(map(str, sorted(cpus)))
+        yield problem("a cpu of this machine", ", ".join(map(str, lost)), f"choose from {has}")
+    if context.priority is not None and not (_whole(context.priority) and 1 <= context.priority <= 99):
+        yield problem("priority 1 to 99", repr(context.priority), "choose one, or leave it out for an ordinary process")
+    if not finite(context.spin_us) or context.spin_us < 0:
+        yield problem("spin_us of at least 0", repr(context.spin_us), "0 does not spin")
+
+
+def cpu_numbers(cpu: Any) -> tuple[int, ...] | None:
+    """What `cpu=` says as numbers; None if it says nothing sensible; empty if nothing was asked for."""
+    if cpu is None:
+        return ()
+    numbers = (cpu,) if _whole(cpu) else cpu
+    if not isinstance(numbers, Iterable) or isinstance(numbers, (str, bytes)):
+        return None
+    numbers = tuple(numbers)
+    return tuple(int(number) for number in numbers) if numbers and all(map(_whole, numbers)) else None
+
+
+def period_ns(rate_hz: Any) -> tuple[int, int]:
+    """The exact period of a rate, numerator and denominator: 0.1 Hz is one in ten seconds, not its nearest double."""
+    rate = Fraction(rate_hz)
+    short = rate.limit_denominator(10**6)
+    if float(short) == float(rate):
+        rate = short
+    period = 10**9 / rate
+    return period.numerator, period.denominator
+
+
+def option(book: Declared, name: str) -> Any:
+    """An option of a node as given, or its default."""
+    return book.options.get(name, NODE_OPTIONS[name])
+
+
+def _whole(value: Any) -> bool:
+    return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+
+
+def _check_role(book: Declared) -> Iterator[Problem]:
+    inputs, has_compute = input_names(book), hasattr(book.node, "compute")
+    kind = type(book.node).__name__
+    if book.role == "emitter" and inputs and has_compute:
+        found = ", ".join(f"`{name}`" for name in inputs)
+        yield book.problem("role", "an Emitter without inputs", found, "put them behind `*`, or make it a Router")
+    if book.role != "emitter" and not inputs and has_compute:
+        base = book.role.capitalize()
+        yield book.problem("role", f"a {base} with inputs", "`compute` without any", "add an input, or make it an Emitter")
+    if book.role != "collector" and not book.outputs and not any(problem.code == "outputs" for problem in book.problems):
+        found = "none"
+        do = f"call super().__init__(dtype) in {kind}.__init__, or {kind}(dtype)"
+        yield book.problem("dtype", "a dtype for its output", found, do)
+    if book.role == "collector" and book.signature.style.endswith("generator"):
+        do = "remove its `yield`: a Collector publishes nothing"
+        yield book.problem("role", "a Collector whose `compute` is no generator", "a generator function", do)
+
+
+def _check_methods(book: Declared) -> Iterator[Problem]:
+    kind = type(book.node).__name__
+    for name in assigned_names(book.node):
+        if name in METHODS:
+            yield book.problem("reserved", f"`{name}` as a method", "assigned on the object", f"write `def {name}` in {kind}")
+        else:
+            yield book.problem("reserved", "attributes with names of their own", f"`{name}`, which every node has", "rename it")
+    for name in METHODS:
+        if hasattr(book.node, name) and not callable(getattr(book.node, name)):
+            yield book.problem("method", f"`{name}` as a method", repr(getattr(book.node, name)), f"write `def {name}`")
+
+
+def _check_parameters(book: Declared) -> Iterator[Problem]:
+    hidden = set(dir(Params))
+    for name in book.signature.parameters:
+        if name in NODE_OPTIONS:
+            yield book.problem("parameter-name", "parameters with names of their own", f"`{name}`, an option", "rename it")
+        elif name in hidden:
+            yield book.problem("parameter-name", "parameters with names of their own", f"`{name}`, used by params", "rename it")
+
+
+def _check_options(book: Declared) -> Iterator[Problem]:
+    name, rate = option(book, "name"), option(book, "rate_hz")
+    if name is not None and (not isinstance(name, str) or not name.strip() or any(part in name for part in _FORBIDDEN)):
+        needed = "a name without " + " ".join(repr(part) for part in _FORBIDDEN)
+        yield book.problem("name", needed, repr(name), "rename it")
+    if rate is not None and book.role != "emitter":
+        yield book.problem("option", "rate_hz on an Emitter only", f"a {book.role.capitalize()}", "leave it out")
+    elif rate is not None and not ((isinstance(rate, Fraction) or finite(rate)) and 0 < rate <= _MAX_RATE_HZ):
+        yield book.problem("option", "rate_hz above 0 and at most 1e9", repr(rate), "leave it out to fire as fast as there is room")
+    yield from _check_choice(book, "overrun", OVERRUN, "rate_hz")
+    yield from _check_choice(book, "on_deadline", ON_DEADLINE, "deadline_s")
+    deadline = option(book, "deadline_s")
+    if deadline is not None and not (finite(deadline) and deadline > 0):
+        yield book.problem("option", "deadline_s above 0", repr(deadline), "leave it out for no deadline")
+    if option(book, "on_deadline") == "safe" and not hasattr(book.node, "safe"):
+        yield book.problem("option", 'a method `safe` for on_deadline="safe"', "none", "define it")
+    if not isinstance(option(book, "zero"), (bool, np.bool_)):
+        yield book.problem("option", "zero True or False", repr(option(book, "zero")), "")
+    yield from _check_cost(book, option(book, "cost_ns"))
+
+
+def _check_choice(book: Declared, name: str, choices: tuple[str, ...], with_option: str) -> Iterator[Problem]:
+    value = option(book, name)
+    if value not in choices:
+        listed = " or ".join(f'"{choice}"' for choice in choices)
+        yield book.problem("option", f"{name} {listed}", repr(value), "choose one")
+    elif value != choices[0] and option(book, with_option) is None:
+        yield book.problem("option", f"{with_option} beside {name}", "none", f"add {with_option}=, or leave {name} out")
+
+
+def _check_cost(book: Declared, cost: Any) -> Iterator[Problem]:
+    good = callable(cost) or finite(cost) and cost >= 0
+    if not good and isinstance(cost, Iterable) and not isinstance(cost, (str, bytes)):
+        costs = list(cost)
+        good = bool(costs) and all(finite(item) and item >= 0 for item in costs)
+    if not good:
+        needed = "cost_ns as a number of at least 0, a sequence of them, or a function of the rng"
+        yield book.problem("option", needed, repr(cost), "0 costs nothing")
+
+
+def _check_references(book: Declared) -> Iterator[Problem]:
+    """Nodes travel by context: what a node refers to must travel with it."""
+    for attribute, value in vars(book.node).items():
+        for other in _nodes_in(value):
+            there = other._declared
+            if there.graph is book.graph and there.context is not book.context:
+                needed = f"`{attribute}` to refer to nodes of its own context `{_context_name(book)}`"
+                found = f"`{there.name}` of context `{_context_name(there)}`"
+                yield book.problem("reference", needed, found, "connect them with an edge, or put them in one context")
+
+
+def _context_name(book: Declared) -> str:
+    return book.context.name if book.context is not None else INLINE
+
+
+def _nodes_in(value: Any) -> Iterator[Node]:
+    """The nodes that `value` is or holds, one level deep."""
+    held = value.values() if isinstance(value, dict) else value if isinstance(value, (list, tuple, set, frozenset)) else (value,)
+    for item in held:
+        if isinstance(item, Node):
+            yield item
+        elif isinstance(item, End):
+            yield item.node

@@ -1,0 +1,348 @@
+"""Graph -> Plan, in pure passes: check, wire, order, place, lay out.
+
+Laws: every mistake of a declaration is found and all are reported together, as one `GraphError`, before anything is allocated;
+the same declaration always gives the same plan. Knows how many numbers a plan holds, not how any of them is used.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from . import dtypes, machine
+from .advice import advise
+from .checks import INLINE, check_context, check_graph, check_node, cpu_numbers, option, period_ns
+from .declared import Declared
+from .errors import GraphError, Problem
+from .graph import Context, Declaration
+from .layout import lay_out
+from .loops import cycles, feedback, ranks
+from .plan import EVERY, KEEP, PARAMETER, ContextPlan, EdgePlan, Layout, NodePlan, OutputPlan, ParameterPlan, Plan
+from .signature import ParameterSpec
+from .wiring import Wire, check_wires, default_depth, wire
+from .wiring import option as edge_option
+
+SETTINGS = "settings"
+LEAST_SLOTS = 3
+#: Descriptors that a run opens: for itself, for each context, and for each process beside that.
+FILES, FILES_PER_CONTEXT, FILES_PER_PROCESS = 8, 2, 6
+_LISTED = 5
+
+
+def compile(graph: Declaration) -> Plan:
+    """The plan of a declaration.
+
+    Raises:
+        GraphError: everything that is wrong with it.
+    """
+    draft = _checked(graph)
+    contexts, nodes, edges = draft.contexts(), draft.nodes(), draft.edges()
+    outputs = draft.outputs(edges)
+    layout = lay_out(contexts, nodes, outputs, edges)
+    plan = Plan(
+        name=graph.name,
+        contexts=contexts,
+        nodes=nodes,
+        outputs=outputs,
+        edges=edges,
+        layout=layout,
+        warnings=advise(contexts, nodes, outputs, edges),
+    )
+    problems = [*_check_memory(graph, plan), *_check_files(graph, plan)]
+    if problems:
+        raise GraphError(problems)
+    return plan
+
+
+def _checked(graph: Declaration) -> _Draft:
+    books, problems = graph._books, list(check_graph(graph))
+    for context in graph._contexts:
+        problems += check_context(context, machine.cpus())
+    for book in books:
+        problems += check_node(book)
+    wires = wire(graph.edges, problems)
+    problems += check_wires(books, wires)
+    draft = _Draft(books, [context for context in graph._contexts if any(book.context is context for book in books)], wires)
+    problems += _check_loops(draft)
+    if problems:
+        raise GraphError(problems)
+    return draft
+
+
+def _check_loops(draft: _Draft) -> list[Problem]:
+    """Find feedback and ranks; a cycle in which nobody can fire first is a problem."""
+    count, arcs = len(draft.books), [draft.arc(item) for item in draft.wires]
+    draft.feedback = feedback(count, arcs, [item.may_start for item in draft.wires])
+    forward = [arc for arc, back in zip(arcs, draft.feedback, strict=True) if not back]
+    problems = []
+    for path in cycles(count, forward):
+        steps = set(zip(path, [*path[1:], path[0]], strict=True))
+        last = max((item for item in draft.wires if draft.arc(item) in steps), key=lambda item: item.edge.serial).edge
+        route = " -> ".join(draft.books[index].name for index in [*path, path[0]])
+        do = f"give one of its edges initial records, for example {last.name}: initial=[...]"
+        problem = Problem(code="cycle", where=route, needed="an edge with initial records in the cycle", found="none", do=do,
+                          file=last.file, line=last.line)  # fmt: skip
+        problems.append(problem)
+    if not problems:
+        draft.ranks = ranks(count, forward)
+    return problems
+
+
+@dataclass(slots=True)
+class _Draft:
+    """A checked declaration with its numbers. Indices are those of the plan."""
+
+    books: Sequence[Declared]
+    used: list[Context]  # contexts that have nodes; in the plan they follow the inline one
+    wires: list[Wire]
+    feedback: list[bool] = field(default_factory=list)  # of each wire
+    ranks: list[int] = field(default_factory=list)  # of each node
+    number: dict[int, int] = field(init=False)  # serial of a node -> its index
+    place: dict[int, int] = field(init=False)  # id of a context -> its index
+    ends: dict[tuple[int, str], int] = field(init=False)  # (node, output) -> index of the output
+    settings: dict[int, int] = field(init=False)  # node -> index of the output that carries its settings
+
+    def __post_init__(self) -> None:
+        self.number = {book.serial: index for index, book in enumerate(self.books)}
+        self.place = {id(None): 0, **{id(context): index for index, context in enumerate(self.used, 1)}}
+        ends = [(index, name) for index, book in enumerate(self.books) for name in book.outputs]
+        self.ends = {end: index for index, end in enumerate(ends)}
+        nodes = [index for index, book in enumerate(self.books) if self.settable(book)]
+        self.settings = {node: len(ends) + index for index, node in enumerate(nodes)}
+
+    def arc(self, item: Wire) -> tuple[int, int]:
+        """Writer and reader of a wire."""
+        return self.number[item.source.serial], self.number[item.target.serial]
+
+    def context_of(self, book: Declared) -> int:
+        """Index of a node's context."""
+        return self.place[id(book.context)]
+
+    def settable(self, book: Declared) -> list[ParameterSpec]:
+        """The parameters that the program writes: those that may change and have no edge."""
+        return [spec for spec in book.signature.parameters.values()
+                if spec.dtype is not None and not spec.required and book.fed_by(spec.name) is None]  # fmt: skip
+
+    # -- contexts and nodes -------------------------------------------------------------------------------------------------
+
+    def contexts(self) -> tuple[ContextPlan, ...]:
+        """The inline context, then the declared ones, in order of creation."""
+        members = defaultdict(list)
+        for index, book in enumerate(self.books):
+            members[self.context_of(book)].append(index)
+        inline = ContextPlan(index=0, name=INLINE, kind=INLINE, cpu=None, priority=None, spin_us=0.0, nodes=tuple(members[0]))
+        return inline, *(
+            ContextPlan(
+                index=index,
+                name=context.name,
+                kind=context.kind,
+                cpu=cpu_numbers(context.cpu) or None,
+                priority=context.priority,
+                spin_us=float(context.spin_us),
+                nodes=tuple(members[index]),
+            )
+            for index, context in enumerate(self.used, 1)
+        )
+
+    def nodes(self) -> tuple[NodePlan, ...]:
+        """In order of creation."""
+        into: dict[int, list[int]] = defaultdict(list)
+        for index, item in enumerate(self.wires):
+            into[self.number[item.target.serial]].append(index)
+        return tuple(self._node(index, book, into[index]) for index, book in enumerate(self.books))
+
+    def _node(self, index: int, book: Declared, into: list[int]) -> NodePlan:
+        triggering = sorted((edge for edge in into if not self.wires[edge].is_parameter), key=lambda edge: self.wires[edge].position)
+        deadline_s = option(book, "deadline_s")
+        return NodePlan(
+            index=index,
+            name=book.name,
+            context=self.context_of(book),
+            rank=self.ranks[index],
+            role=book.role,
+            style=book.signature.style,
+            inputs=tuple(triggering),
+            input_names=tuple(str(self.wires[edge].edge.target.name) for edge in triggering),
+            outputs=tuple(self.ends[index, name] for name in book.outputs),
+            parameters=self._parameters(book, into),
+            settings=self.settings.get(index),
+            period_ns=None if option(book, "rate_hz") is None else period_ns(option(book, "rate_hz")),
+            overrun=option(book, "overrun"),
+            deadline_ns=None if deadline_s is None else round(deadline_s * 1e9),
+            on_deadline=option(book, "on_deadline"),
+            cost_ns=_cost(option(book, "cost_ns")),
+            zero=bool(option(book, "zero")),
+            ends_with_stop=bool(triggering) and all(self.feedback[edge] for edge in triggering),
+            file=book.file,
+            line=book.line,
+        )
+
+    def _parameters(self, book: Declared, into: list[int]) -> tuple[ParameterPlan, ...]:
+        feeding = {self.wires[edge].spec.name: edge for edge in into if self.wires[edge].is_parameter}
+        values = book.params._values
+        return tuple(
+            ParameterPlan(
+                name=name,
+                dtype=spec.dtype if name not in feeding else self.wires[feeding[name]].dtype,
+                value=values.get(name),
+                required=spec.required,
+                edge=feeding.get(name),
+                low=spec.low,
+                high=spec.high,
+            )
+            for name, spec in book.signature.parameters.items()
+        )
+
+    # -- outputs and edges --------------------------------------------------------------------------------------------------
+
+    def outputs(self, edges: Sequence[EdgePlan]) -> tuple[OutputPlan, ...]:
+        """Those of the nodes, then one for the settings of each node that has some."""
+        readers = defaultdict(list)
+        for edge in edges:
+            readers[edge.output].append(edge)
+        own = [(self.ends[node, name], node, name, book.outputs[name], self.context_of(book))
+               for node, book in enumerate(self.books) for name in book.outputs]  # fmt: skip
+        program = [(output, -1, SETTINGS, self._settings_dtype(self.books[node]), 0) for node, output in self.settings.items()]
+        return tuple(
+            OutputPlan(
+                index=index,
+                node=node,
+                name=name,
+                context=context,
+                dtype=dtype,
+                edges=tuple(edge.index for edge in readers[index]),
+                local=all(edge.context == context for edge in readers[index]),
+                slots=_slots(readers[index]),
+            )
+            for index, node, name, dtype, context in [*own, *program]
+        )
+
+    def _settings_dtype(self, book: Declared) -> np.dtype[Any]:
+        return dtypes.stored([(spec.name, spec.dtype) for spec in self.settable(book)])
+
+    def edges(self) -> tuple[EdgePlan, ...]:
+        """Those of the declaration in order of creation, then one for the settings of each node that has some."""
+        declared = [self._edge(index, item) for index, item in enumerate(self.wires)]
+        settings = [self._setting(len(declared) + place, *pair) for place, pair in enumerate(self.settings.items())]
+        return *declared, *settings
+
+    def _edge(self, index: int, item: Wire) -> EdgePlan:
+        source, target = self.arc(item)
+        edge, stale = item.edge, edge_option(item.edge, "on_stale")
+        max_age_s = edge_option(edge, "max_age_s")
+        dtype = item.dtype
+        return EdgePlan(
+            index=index,
+            name=edge.name,
+            output=self.ends[source, item.output],
+            node=target,
+            input=item.position,
+            input_name=str(edge.target.name),
+            context=self.context_of(item.target),
+            policy=item.policy,
+            depth=1 if item.policy != EVERY else edge_option(edge, "depth") or default_depth(dtype),  # type: ignore[arg-type]
+            on_full=edge_option(edge, "on_full") or "wait",
+            initial=item.initial,
+            decimate=int(edge_option(edge, "decimate")),
+            batch=int(edge_option(edge, "batch")),
+            max_age_ns=None if max_age_s is None else round(max_age_s * 1e9),
+            on_stale=stale or ("safe" if hasattr(item.target.node, "safe") else "error"),
+            feedback=self.feedback[index],
+            file=edge.file,
+            line=edge.line,
+        )
+
+    def _setting(self, index: int, node: int, output: int) -> EdgePlan:
+        book = self.books[node]
+        return EdgePlan(
+            index=index,
+            name=f"(program) -> {book.name}",
+            output=output,
+            node=node,
+            input=-1,
+            input_name="",
+            context=self.context_of(book),
+            policy=PARAMETER,
+            depth=1,
+            on_full="wait",
+            initial=(),
+            decimate=1,
+            batch=1,
+            max_age_ns=None,
+            on_stale="error",
+            feedback=False,
+            file=book.file,
+            line=book.line,
+        )
+
+
+def _slots(readers: Sequence[EdgePlan]) -> int:
+    """How many slots an output needs so that the writer always finds a free one when there is room (RULES 4, 5, 7, 9, 28)."""
+    every = [edge for edge in readers if edge.policy == EVERY]
+    own_rings = sum(edge.depth for edge in every if edge.on_full == "drop_new")
+    shown = max((edge.depth for edge in every), default=1)
+    leases = (1 + KEEP) * (len(readers) + 1)
+    return max(shown + own_rings + 1 + leases, LEAST_SLOTS)
+
+
+def _cost(cost: Any) -> Any:
+    """What the scheduler charges: whole nanoseconds, a tuple of them, or the function."""
+    if callable(cost):
+        return cost
+    return tuple(round(item) for item in cost) if hasattr(cost, "__iter__") else round(cost)
+
+
+# -- what the machine must have ---------------------------------------------------------------------------------------------
+
+
+def _check_memory(graph: Declaration, plan: Plan) -> list[Problem]:
+    """More memory than there is: nothing was allocated yet, and later only a signal would say so."""
+    needed, (left, limit) = memory_bytes(plan.layout), machine.available_memory()
+    if needed <= left:
+        return []
+    sizes = sorted(range(len(plan.outputs)), key=lambda index: -plan.outputs[index].slots * plan.layout.outputs[index].stride)
+    largest = ", ".join(_output_text(plan, index) for index in sizes[:_LISTED])
+    do = f"the largest are {largest}: give their edges a smaller depth"
+    members = graph._members
+    return [
+        Problem(code="memory", where=f"graph {graph.name}", needed=f"{mebibytes(needed)} of memory", found=f"{mebibytes(left)} in {limit}",
+                do=do, file=members.file, line=members.line)
+    ]  # fmt: skip
+
+
+def memory_bytes(layout: Layout) -> int:
+    """How much memory a run takes."""
+    return sum(segment.size for segment in layout.segments)
+
+
+def mebibytes(size: int) -> str:
+    """A size in a message."""
+    return f"{math.ceil(size / 2**20)} MiB"
+
+
+def _output_text(plan: Plan, index: int) -> str:
+    output = plan.outputs[index]
+    book = f"the settings of {plan.edges[output.edges[0]].name}" if output.node < 0 else plan.nodes[output.node].name
+    end = f".{output.name}" if output.node >= 0 and len(plan.nodes[output.node].outputs) > 1 else ""
+    return f"{book}{end} ({output.slots} x {mebibytes(plan.layout.outputs[index].stride)})"
+
+
+def _check_files(graph: Declaration, plan: Plan) -> list[Problem]:
+    """More descriptors than this process may open."""
+    processes = sum(context.kind == "process" for context in plan.contexts)
+    opened, limit = machine.open_files()
+    needed = FILES + FILES_PER_CONTEXT * len(plan.contexts) + FILES_PER_PROCESS * processes
+    if not processes or opened + needed <= limit:
+        return []
+    members = graph._members
+    found = f"{limit - opened} of {limit} left"
+    do = "raise the limit with `ulimit -n`, or use fewer contexts"
+    return [
+        Problem(code="files", where=f"graph {graph.name}", needed=f"{needed} file descriptors for {len(plan.contexts)} contexts",
+                found=found, do=do, file=members.file, line=members.line)
+    ]  # fmt: skip

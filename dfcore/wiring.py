@@ -1,0 +1,259 @@
+"""Which output feeds which input: the edges of a declaration, resolved, with everything that is wrong about them.
+
+Laws: every input has exactly one edge, and both ends have the same dtype, byte for byte (L1); a parameter has one writer; an edge
+option means something or is refused. Pure: declarations in, wires and problems out.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from . import dtypes
+from .declared import EDGE_OPTIONS, Declared
+from .edge import Edge, input_names
+from .errors import DtypeError, Problem, did_you_mean
+from .params import converted, fit
+from .plan import EVERY, LATEST, PARAMETER
+from .signature import InputSpec, ParameterSpec, finite
+
+ON_FULL = ("wait", "drop_new", "drop_oldest", "error")
+ON_STALE = ("safe", "skip", "error")
+DEFAULT_DEPTH, DEFAULT_RING_BYTES, LEAST_DEPTH = 16, 16 << 20, 2
+_MAX_COUNT = 2**31 - 1
+
+
+@dataclass(slots=True)
+class Wire:
+    """An edge whose ends were found."""
+
+    edge: Edge
+    source: Declared
+    output: str
+    dtype: np.dtype[Any] | None  # of the output; None if it was refused
+    target: Declared
+    spec: InputSpec | ParameterSpec
+    position: int  # among the triggering inputs; -1 for a parameter
+    initial: tuple[Any, ...] = ()  # as they will be stored
+
+    @property
+    def is_parameter(self) -> bool:
+        """Whether it feeds a parameter, which never triggers."""
+        return self.position < 0
+
+    @property
+    def policy(self) -> str:
+        """EVERY, LATEST or PARAMETER."""
+        return PARAMETER if self.is_parameter else str(option(self.edge, "policy"))
+
+    @property
+    def may_start(self) -> bool:
+        """Whether its reader can fire before its writer has: that makes it feedback inside a cycle."""
+        return bool(self.initial) or isinstance(self.spec, ParameterSpec) and not self.spec.required
+
+
+def option(edge: Edge, name: str) -> Any:
+    """An option of an edge as given, or its default."""
+    return edge.options.get(name, EDGE_OPTIONS[name])
+
+
+def wire(edges: Sequence[Edge], problems: list[Problem]) -> list[Wire]:
+    """Find the ends of each edge; an edge that lacks one becomes a problem."""
+    wires = []
+    for edge in edges:
+        output, entry = _find_output(edge, problems), _find_input(edge, problems)
+        if output is not None and entry is not None:
+            wires.append(Wire(edge, edge.source.book, output, edge.source.book.outputs[output], edge.target.book, *entry))
+    return wires
+
+
+def check_wires(books: Sequence[Declared], wires: Sequence[Wire]) -> Iterator[Problem]:
+    """Everything about edges but their loops; converts initial values."""
+    feeding, fed = defaultdict(list), defaultdict(set)
+    for item in wires:
+        feeding[item.target.serial, item.edge.target.name].append(item)
+        fed[item.target.serial].add(item.edge.target.name)
+    for several in feeding.values():
+        for extra in several[1:]:
+            first = several[0].edge
+            found = f"also fed by {first.name} ({first.file}:{first.line})"
+            yield extra.edge.problem("doubly-connected", f"one edge into `{extra.spec.name}`", found, "remove one of them")
+    for book in books:
+        yield from _check_connected(book, fed[book.serial])
+    for item in wires:
+        yield from _check_dtype(item)
+        yield from _check_place(item)
+        yield from _check_options(item)
+        yield from _check_writer(item)
+
+
+def default_depth(dtype: np.dtype[Any]) -> int:
+    """16 records, fewer if they are large: at most 16 MiB, at least 2 (RULES 38)."""
+    return max(LEAST_DEPTH, min(DEFAULT_DEPTH, DEFAULT_RING_BYTES // dtype.itemsize))
+
+
+def _find_output(edge: Edge, problems: list[Problem]) -> str | None:
+    book, name = edge.source.book, edge.source.name
+    names = list(book.outputs)
+    if name in book.outputs:
+        return name
+    if not names:
+        if book.role == "collector":
+            problems.append(edge.problem("source", "a node with outputs", f"the Collector `{book.name}`", "turn the edge round"))
+    elif name is not None:
+        problems.append(edge.problem("unknown-output", f"an output of `{book.name}`", f"`{name}`", did_you_mean(name, names)))
+    elif len(names) > 1:
+        ends = ", ".join(f'["{each}"]' for each in names)
+        found = f"`{book.name}`, which has {len(names)}"
+        problems.append(edge.problem("several-outputs", "one output", found, f"choose one of {ends}"))
+    else:
+        return names[0]
+    return None
+
+
+def _find_input(edge: Edge, problems: list[Problem]) -> tuple[InputSpec | ParameterSpec, int] | None:
+    book, name = edge.target.book, edge.target.name
+    signature, names = book.signature, input_names(book)
+    if name in signature.parameters:
+        return signature.parameters[name], -1
+    if name in names:
+        position = names.index(name)
+        return (signature.inputs[position] if position < len(signature.inputs) else signature.variadic), position  # type: ignore[return-value]
+    if signature.problems and not names:
+        return None  # nothing is known of its inputs, and that is reported
+    known = [*names, *signature.parameters]
+    if name is not None:
+        problems.append(edge.problem("unknown-input", f"an input of `{book.name}`", f"`{name}`", did_you_mean(name, known)))
+    elif book.role == "emitter":
+        problems.append(edge.problem("target", "a node with inputs", f"the Emitter `{book.name}`", "turn the edge round"))
+    else:
+        taken = ", ".join(f"`{end}`" for end in names)
+        do = "name the input, or remove an edge"
+        problems.append(edge.problem("doubly-connected", f"a free input of `{book.name}`", f"all connected: {taken}", do))
+    return None
+
+
+def _check_connected(book: Declared, fed: set[str | None]) -> Iterator[Problem]:
+    for name in input_names(book):
+        if name not in fed and book.role != "emitter":
+            do = f'connect a node to {book.name}["{name}"]'
+            yield book.problem("unconnected", f"an edge into its input `{name}`", "not connected", do)
+    for name, spec in book.signature.parameters.items():
+        if spec.required and name not in fed:
+            do = f'connect a node to {book.name}["{name}"], or give it a default'
+            yield book.problem("unconnected", f"an edge into its parameter `{name}`, which has no default", "not connected", do)
+
+
+def _check_dtype(item: Wire) -> Iterator[Problem]:
+    edge, spec, found = item.edge, item.spec, item.dtype
+    if isinstance(spec, ParameterSpec) and not spec.settable:
+        what = f"`{spec.name}={spec.default!r}`, which is fixed while running"
+        yield edge.problem("parameter-fixed", "a parameter that may change", what, "give it a number as default, or none")
+    if found is None or spec.dtype is None:
+        return
+    needed = dtypes.stored(spec.dtype)
+    if needed == found:
+        return
+    lines = "".join(f"\n       {line}" for line in dtypes.difference(needed, found).splitlines())
+    what = f"dtype {dtypes.describe(needed)} of `{item.target.name}.{spec.name}`"
+    yield edge.problem("dtype", what, f"{dtypes.describe(found)} of `{edge.source_name}`:{lines}\n    ", "make the two agree")
+
+
+def _check_place(item: Wire) -> Iterator[Problem]:
+    """An object goes by reference, so both ends must live in one process."""
+    here, there = item.source.context, item.target.context
+    if item.dtype is None or not item.dtype.hasobject or here is there:
+        return
+    apart = [context.name for context in (here, there) if context is not None and context.kind == "process"]
+    if apart:
+        found = f"dtype object into or out of the process `{apart[0]}`"
+        do = "declare a dtype, or use kind=\"thread\", or put both nodes in one context"
+        yield item.edge.problem("object", "objects to stay in one process", found, do)
+
+
+def _check_options(item: Wire) -> Iterator[Problem]:
+    if item.is_parameter:
+        for name in item.edge.options:
+            if name != "initial":
+                do = f"leave {name} out"
+                yield item.edge.problem("option", "no option but initial on a parameter", f"{name}={option(item.edge, name)!r}", do)
+        yield from _check_initial(item, 1)
+        return
+    policy = option(item.edge, "policy")
+    if policy not in (EVERY, LATEST):
+        yield item.edge.problem("option", 'policy "every" or "latest"', repr(policy), "choose one")
+    if policy == LATEST:
+        for name in ("depth", "on_full", "decimate", "batch"):
+            if option(item.edge, name) != EDGE_OPTIONS[name]:
+                found, do = f"{name}={option(item.edge, name)!r}", f"leave {name} out, or policy"
+                yield item.edge.problem("option", f'policy "every" beside {name}', f'"latest" and {found}', do)
+    yield from _check_numbers(item.edge)
+    yield from _check_age(item)
+    yield from _check_initial(item, 1 if policy == LATEST else None)
+
+
+def _check_numbers(edge: Edge) -> Iterator[Problem]:
+    for name in ("depth", "decimate", "batch"):
+        value = option(edge, name)
+        whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+        if value != EDGE_OPTIONS[name] and not (whole and 1 <= value <= _MAX_COUNT):
+            yield edge.problem("option", f"{name} as an int of at least 1", repr(value), f"leave {name} out for the default")
+    on_full = option(edge, "on_full")
+    if on_full is not None and on_full not in ON_FULL:
+        yield edge.problem("option", "on_full " + " or ".join(f'"{choice}"' for choice in ON_FULL), repr(on_full), "choose one")
+
+
+def _check_age(item: Wire) -> Iterator[Problem]:
+    max_age, on_stale = option(item.edge, "max_age_s"), option(item.edge, "on_stale")
+    if max_age is not None and not (finite(max_age) and max_age > 0):
+        yield item.edge.problem("option", "max_age_s above 0", repr(max_age), "leave it out for no limit")
+    if on_stale is None:
+        return
+    if on_stale not in ON_STALE:
+        yield item.edge.problem("option", "on_stale " + " or ".join(f'"{choice}"' for choice in ON_STALE), repr(on_stale), "choose one")
+    elif max_age is None:
+        yield item.edge.problem("option", "max_age_s beside on_stale", "none", "add max_age_s=, or leave on_stale out")
+    elif on_stale == "safe" and not hasattr(item.target.node, "safe"):
+        kind = type(item.target.node).__name__
+        yield item.edge.problem("option", f'a method `safe` of `{item.target.name}` for on_stale="safe"', "none", f"define it in {kind}")
+
+
+def _check_initial(item: Wire, most: int | None) -> Iterator[Problem]:
+    values = option(item.edge, "initial")
+    if not isinstance(values, (list, tuple)) and not (isinstance(values, np.ndarray) and values.ndim):
+        do = f"write initial=[{values!r}]" if not isinstance(values, np.ndarray) else "put it into a list"
+        yield item.edge.problem("initial", "initial as a list of records", repr(values), do)
+        return
+    if most is not None and len(values) > most:
+        kind = "a parameter" if item.is_parameter else 'an edge with policy "latest"'
+        yield item.edge.problem("initial", f"at most one initial record on {kind}", str(len(values)), "keep the last one")
+    kept = []
+    for index, value in enumerate(values):
+        try:
+            kept.append(_converted(item, value, f"initial[{index}]"))
+        except DtypeError as error:
+            yield item.edge.problem("initial", "initial records that fit", str(error).rstrip("."), "")
+    item.initial = tuple(kept)
+
+
+def _converted(item: Wire, value: Any, where: str) -> Any:
+    if item.dtype is None:
+        return value
+    if isinstance(item.spec, ParameterSpec):
+        return fit(value, replace(item.spec, dtype=item.dtype), where)
+    return converted(value, item.dtype, where)
+
+
+def _check_writer(item: Wire) -> Iterator[Problem]:
+    """A parameter that the program has set and an edge feeds."""
+    if not item.is_parameter:
+        return
+    place = item.target.params._set.get(item.spec.name)
+    if place is not None:
+        found = f"also set by the program ({place[0]}:{place[1]})"
+        do = "remove one of the two; a constructor may give the starting value"
+        yield item.edge.problem("two-writers", f"one writer of parameter `{item.spec.name}`", found, do)
