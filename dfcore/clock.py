@@ -15,6 +15,9 @@ from typing import Any, Protocol
 #: Read CLOCK_MONOTONIC, in nanoseconds: the only real clock of this package.
 real_now_ns: Callable[[], int] = time.monotonic_ns
 
+#: CPU time of the calling thread, in nanoseconds.
+thread_cpu_ns: Callable[[], int] = time.thread_time_ns
+
 
 class World(Protocol):
     """What the engine asks of a world: one baton, one heap, one time.
@@ -39,6 +42,9 @@ class World(Protocol):
 
     def spawn(self, function: Callable[..., Any], *args: Any) -> Any:
         """Run `function(*args)` as another task."""
+
+    def interrupt(self, task: Any, error: BaseException) -> None:
+        """Have `task` raise `error` out of the call in which it is parked, or at its next one."""
 
     def when_quiet(self, function: Callable[[int], tuple[Any, int | None]] | None) -> None:
         """Have the kernel ask `function(now_ns)` whenever no event is due and no task can run, before time moves.

@@ -115,6 +115,13 @@ class DeviceError(DfcoreError, OSError):
         return _rebuild, (type(self), args, self.__dict__)
 
 
+class Stopped(BaseException):
+    """Raised out of a call that still blocks when its run is over: the firing publishes nothing.
+
+    Not an Exception, so that a node's own `except Exception` does not keep it.
+    """
+
+
 class InternalError(DfcoreError):
     """A bug in this package, not in the program."""
 

@@ -1,0 +1,89 @@
+# cython: language_level=3
+"""A node inside a run. See `_cell.pyx`."""
+
+from cpython.ref cimport PyObject
+from libc.stdint cimport int32_t, int64_t, uint64_t
+
+from dfcore._ends cimport Input, Output, df_node_counters
+from dfcore._sink cimport Sink
+
+cdef enum:
+    PLAIN = 0
+    COROUTINE = 1
+    GENERATOR = 2
+    ASYNC_GENERATOR = 3
+    SINK = 4
+
+cdef enum:  # pace
+    INPUTS = 0   # fires when its inputs are there
+    GRID = 1     # an emitter with rate_hz
+    FILE = 2     # an emitter that waits for a file
+    FREE = 3     # an emitter that fires whenever there is room
+
+cdef enum:  # what deliver found
+    PUBLISHED = 1
+    STOPPED = 2
+
+
+cdef class Cell:
+    cdef readonly int index, position, context
+    cdef readonly str name
+    cdef readonly object node
+    cdef object compute
+    cdef int style
+    cdef list input_list, output_list
+    cdef PyObject **inputs
+    cdef PyObject **outputs
+    cdef int ninputs, noutputs
+    cdef readonly list parameters
+    cdef list values
+    cdef tuple names
+    cdef int nvalues
+    cdef PyObject **arguments
+    cdef Sink sink
+    cdef df_node_counters *counters
+    cdef int pace
+    cdef bint emitter, ends_with_stop, aged
+    cdef public bint busy           # a firing is under way
+    cdef public bint ended
+    cdef bint flushing
+    cdef bint costing
+    cdef bint stopped               # STOP came with the firing under way
+    cdef object iterator            # of a generator firing, or of a generator emitter
+    cdef readonly int64_t now_ns
+    cdef readonly uint64_t firing
+    cdef int64_t origin_ns
+    cdef bint origin_set
+    cdef int64_t ready_ns, due_ns, watch_ns
+    cdef uint64_t grid, numerator, denominator
+    cdef bint catch_up
+    cdef bint held_back             # room was missing since it was due
+    cdef int64_t deadline_ns
+    cdef int on_deadline
+    cdef object cost
+    cdef int64_t fixed_cost
+    cdef readonly list files
+    cdef list file_ready            # predicates, in a world
+    cdef bint readable
+    cdef uint64_t last_ticks
+    cdef uint64_t seed
+    cdef object generator
+    cdef uint64_t rng_firing
+    cdef bint rng_used
+    cdef str failing_input
+    cdef str method                 # that user code runs: for messages
+
+    cdef bint take(self, int64_t now_ns) except -1
+    cdef object call(self)
+    cdef int deliver(self, object result) except -1
+    cdef int place(self, Output output, object value) except -1
+    cdef int release(self, bint taken) except -1
+    cdef void drop_outputs(self) noexcept
+    cdef int refresh(self) except -1
+    cdef object random(self)
+    cdef object current_output(self)
+
+
+cdef class Live:
+    cdef Cell cell
+    cdef dict private

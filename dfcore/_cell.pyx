@@ -1,0 +1,388 @@
+# cython: language_level=3, embedsignature=True, auto_pickle=False, autotestdict=False
+"""A node inside a run: a Cell takes a firing's inputs, calls user code, and puts what it returned into slots.
+
+Laws kept here:
+L3   a firing takes exactly one record (or batch) of each `every` input and the newest of each `latest` one.
+L9   the arguments of a firing lie in memory of the cell; nothing is allocated for the call itself.
+     `origin_ns` of a firing is the oldest of the records it took over inputs that are not feedback (RULES 2).
+     `rng` depends on (seed, node name, firing) only: the same for any placement.
+A cell keeps nothing in C locals across a call into user code: in a world another thread goes on with other cells meanwhile. It
+knows no other cell, no readiness, no time but the one it is told.
+
+Live is what user code sees of its cell: the native base class of every node. Outside a run it works on private memory.
+"""
+
+import hashlib
+
+import numpy as np
+
+from cpython.mem cimport PyMem_Calloc, PyMem_Free
+from cpython.ref cimport PyObject
+from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t, uintptr_t
+
+from .errors import DtypeError
+from .sentinels import SKIP, STOP
+
+from dfcore._ends cimport Input, Output, base, df_histogram_add, df_node_counters, own_slot
+from dfcore._parameters cimport ParameterInput
+from dfcore._record cimport ARRAY, OBJECT, SCALAR, STRUCTURED, Format, Slot
+from dfcore._sink cimport Sink
+
+
+cdef extern from "Python.h":
+    object PyObject_Vectorcall(PyObject *callable, PyObject **args, size_t nargsf, PyObject *kwnames)
+    size_t PY_VECTORCALL_ARGUMENTS_OFFSET
+
+STYLES = {"plain": PLAIN, "coroutine": COROUTINE, "generator": GENERATOR, "async_generator": ASYNC_GENERATOR}
+DEADLINE_ACTIONS = {"count": 0, "safe": 1, "error": 2}
+
+cdef enum:
+    LINE = 64
+
+cdef struct PhiloxState:  # numpy/random/src/philox/philox.h, philox_state: checked against NumPy's own view at import
+    uint64_t *counter
+    uint64_t *key
+    int buffer_pos
+    uint64_t buffer[4]
+    int has_uint32
+    uint32_t uinteger
+
+
+def _philox_layout_is_known():
+    """Whether writing the state through its address does what assigning `state` does."""
+    cdef PhiloxState *state
+    bits = np.random.Philox(key=[1, 2], counter=[3, 4, 5, 6])
+    state = <PhiloxState *><uintptr_t>bits.ctypes.state_address
+    wanted = bits.state
+    return (
+        [state.counter[i] for i in range(4)] == list(wanted["state"]["counter"])
+        and [state.key[i] for i in range(2)] == list(wanted["state"]["key"])
+        and state.buffer_pos == wanted["buffer_pos"]
+        and state.has_uint32 == wanted["has_uint32"]
+    )
+
+
+cdef bint PHILOX_IS_KNOWN = _philox_layout_is_known()
+
+
+def rng_key(seed, str name):
+    """The 128-bit key of a node's random numbers, as two words: a hash of (run seed, node name)."""
+    digest = hashlib.blake2b(f"{seed}\0{name}".encode(), digest_size=16).digest()
+    return [int.from_bytes(digest[:8], "little"), int.from_bytes(digest[8:], "little")]
+
+
+cdef class Cell:
+    """One node of a scheduler. States: idle; busy (a firing is under way); ended.
+
+    Args:
+        plan, memory: the run's.
+        index: of the node in the plan; position: in the scheduler's order of firing.
+        node: the object whose `compute` runs.
+        inputs, outputs, parameters: its ends, made by the scheduler.
+    """
+
+    def __cinit__(self, plan, memory, int index, int position, node, list inputs, list outputs, list parameters, seed):
+        declared = plan.nodes[index]
+        self.index, self.position, self.context, self.name, self.node = index, position, declared.context, declared.name, node
+        self.input_list, self.output_list, self.parameters = inputs, outputs, parameters
+        self.ninputs, self.noutputs = len(inputs), len(outputs)
+        self.counters = <df_node_counters *>(base(memory, 1 + declared.context) + <Py_ssize_t>plan.layout.nodes[index])
+        self.names = tuple([p.name for p in declared.parameters])
+        self.values = [p.value for p in declared.parameters]
+        self.nvalues = len(self.values)
+        self.inputs = <PyObject **>PyMem_Calloc(self.ninputs + 1, sizeof(void *))
+        self.outputs = <PyObject **>PyMem_Calloc(self.noutputs + 1, sizeof(void *))
+        self.arguments = <PyObject **>PyMem_Calloc(1 + self.ninputs + self.nvalues, sizeof(void *))
+        if not (self.inputs and self.outputs and self.arguments):
+            raise MemoryError
+        for i in range(self.ninputs):
+            self.inputs[i] = <PyObject *>inputs[i]
+        for i in range(self.noutputs):
+            self.outputs[i] = <PyObject *>outputs[i]
+        self.aged = any([end.max_age_ns >= 0 for end in inputs])
+        self.seed = seed
+        self.files, self.method = [], "compute"
+        self._set_pace(declared)
+        self._set_code(node, declared)
+
+    def _set_pace(self, declared):
+        self.emitter, self.ends_with_stop = declared.role == "emitter", declared.ends_with_stop
+        self.catch_up = declared.overrun == "catch_up"
+        self.deadline_ns = -1 if declared.deadline_ns is None else declared.deadline_ns
+        self.on_deadline = DEADLINE_ACTIONS[declared.on_deadline]
+        self.cost = declared.cost_ns
+        self.fixed_cost = -1 if callable(self.cost) or hasattr(self.cost, "__getitem__") else int(self.cost)
+        if declared.period_ns is not None:
+            self.pace, (self.numerator, self.denominator) = GRID, declared.period_ns
+        else:
+            self.pace = FREE if self.emitter else INPUTS
+
+    def _set_code(self, node, declared):
+        keep = getattr(node, "_sink_keep", None)
+        if keep is not None:
+            self.style = SINK
+            self.sink = Sink((<Input>self.input_list[0]).format.dtype, keep)
+            node._sink = self.sink
+        else:
+            self.style, self.compute = STYLES[declared.style], node._compute()
+
+    def __dealloc__(self):
+        PyMem_Free(self.inputs)
+        PyMem_Free(self.outputs)
+        PyMem_Free(self.arguments)
+
+    cdef int refresh(self) except -1:
+        """Put the newest parameter values in force."""
+        cdef ParameterInput parameter
+        for parameter in self.parameters:
+            parameter.refresh(self.values)
+        return 0
+
+    cdef bint take(self, int64_t now_ns) except -1:
+        """Take this firing's records. Returns False if one of them was too old: then none is in hand."""
+        cdef int i
+        cdef Input end
+        cdef int64_t origin
+        self.now_ns, self.origin_set, self.rng_used = now_ns, False, False
+        self.origin_ns = -1
+        self.counters.last_firing = self.firing
+        for i in range(self.ninputs):
+            end = <Input>self.inputs[i]
+            if end.held == NULL:
+                end.take(now_ns)
+            if not end.feedback:
+                origin = end.peek_origin()
+                if origin >= 0 and (self.origin_ns < 0 or origin < self.origin_ns):
+                    self.origin_ns = origin
+            self.arguments[1 + i] = end.argument
+        if self.origin_ns < 0:
+            self.origin_ns = now_ns
+        if self.nvalues:
+            self.refresh()
+            for i in range(self.nvalues):
+                self.arguments[1 + self.ninputs + i] = <PyObject *>self.values[i]
+        return True
+
+    cdef object call(self):
+        """Run user code with what was taken."""
+        cdef Input end
+        if self.style == SINK:
+            end = <Input>self.inputs[0]
+            self.sink.append(<const char *>end.held + LINE,
+                             None if self.sink.values is None else <object>end.argument, end.peek_origin())
+            return None
+        if self.flushing:
+            return self.compute()
+        return PyObject_Vectorcall(
+            <PyObject *>self.compute, &self.arguments[1], <size_t>self.ninputs | PY_VECTORCALL_ARGUMENTS_OFFSET,
+            <PyObject *>self.names if self.nvalues else NULL,
+        )
+
+    cdef int deliver(self, object result) except -1:
+        """Put what user code returned into slots, unpublished. Returns PUBLISHED, STOPPED or 0 (nothing to publish)."""
+        cdef int i, found = 0
+        if self.noutputs == 0:
+            return STOPPED if result is STOP else 0
+        if result is STOP:
+            self.drop_outputs()
+            return STOPPED
+        if result is SKIP:
+            self.drop_outputs()
+            return 0
+        if self.noutputs == 1:
+            return self.place(<Output>self.outputs[0], result)
+        if result is None:
+            for i in range(self.noutputs):
+                found |= self.place(<Output>self.outputs[i], None)
+            return found
+        if not isinstance(result, (tuple, list)) or len(result) != self.noutputs:
+            names = ", ".join([f"`{(<Output>end).name}`" for end in self.output_list])
+            raise DtypeError(f"{self.name}: needed a tuple of {self.noutputs} values, for {names}, was {_short(result)}; "
+                             "return one value (or SKIP) per output")
+        for i in range(self.noutputs):
+            if result[i] is SKIP:
+                (<Output>self.outputs[i]).discard()
+            elif result[i] is STOP:
+                raise DtypeError(f"{self.name}.{(<Output>self.outputs[i]).name}: needed a value or SKIP, was STOP; "
+                                 "STOP ends the whole node: return it alone")
+            else:
+                found |= self.place(<Output>self.outputs[i], result[i])
+        return found
+
+    cdef int place(self, Output output, object value) except -1:
+        if value is None and output.format.kind != OBJECT:
+            if not output.looked_up:
+                if output.format.kind == SCALAR:
+                    raise DtypeError(f"{self.name}.{output.name}: needed {output.format.dtype}, was None; return a value, or SKIP")
+                raise DtypeError(f"{self.name}.{output.name}: returned None and wrote nothing: return a value, write to "
+                                 "self.output, or return SKIP")
+        else:
+            output.store(value)
+        output.check_kept(<PyObject *>value)
+        return PUBLISHED
+
+    cdef void drop_outputs(self) noexcept:
+        cdef int i
+        for i in range(self.noutputs):
+            (<Output>self.outputs[i]).discard()
+
+    cdef int release(self, bint taken) except -1:
+        """Give this firing's records back."""
+        cdef int i
+        for i in range(self.ninputs):
+            try:
+                (<Input>self.inputs[i]).release(taken)
+            except BaseException:
+                self.failing_input = (<Input>self.inputs[i]).name
+                raise
+        return 0
+
+    cdef object random(self):
+        """The generator of this firing: counter = (0, firing, 0, 0), so that each firing has 2**64 draws of its own."""
+        cdef PhiloxState *state
+        if self.generator is None:
+            self.generator = np.random.Generator(np.random.Philox(key=rng_key(self.seed, self.name)))
+        if not self.rng_used:
+            self.rng_used = True
+            bits = self.generator.bit_generator
+            if PHILOX_IS_KNOWN:
+                state = <PhiloxState *><uintptr_t>bits.ctypes.state_address
+                state.counter[0] = state.counter[2] = state.counter[3] = 0
+                state.counter[1] = self.firing
+                state.buffer_pos, state.has_uint32, state.uinteger = 4, 0, 0
+            else:
+                key = rng_key(self.seed, self.name)
+                bits.state = np.random.Philox(key=key, counter=[0, self.firing, 0, 0]).state
+        return self.generator
+
+    cdef object current_output(self):
+        if self.noutputs == 1:
+            return (<Output>self.outputs[0]).look_up()
+        return Outputs(self)
+
+    def holds(self):
+        """Names and seq of the records in hand, for messages."""
+        return {(<Input>end).name: (<Input>end).held.seq for end in self.input_list if (<Input>end).held != NULL}
+
+    def parameter(self, str name):
+        """The value in force of a parameter."""
+        return self.values[self.names.index(name)]
+
+
+cdef str _short(value):
+    text = f"{type(value).__name__} of {len(value)}" if isinstance(value, (tuple, list)) else repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+class Outputs:
+    """The outputs of the firing under way, by name: `self.output["sum"]`."""
+
+    __slots__ = ("_cell",)
+
+    def __init__(self, cell):
+        self._cell = cell
+
+    def __getitem__(self, name):
+        cdef Cell cell = self._cell
+        for end in cell.output_list:
+            if (<Output>end).name == name:
+                return (<Output>end).look_up()
+        names = ", ".join([f"`{(<Output>end).name}`" for end in cell.output_list])
+        raise KeyError(f"{cell.name}: needed one of {names}, was `{name}`")
+
+
+class Header:
+    """Of a record: `seq` (from 1), `publish_ns`, `origin_ns` (the time it is about)."""
+
+    __slots__ = ("seq", "publish_ns", "origin_ns")
+
+    def __init__(self, seq, publish_ns, origin_ns):
+        self.seq, self.publish_ns, self.origin_ns = seq, publish_ns, origin_ns
+
+    def __repr__(self):
+        return f"Header(seq={self.seq}, publish_ns={self.publish_ns}, origin_ns={self.origin_ns})"
+
+
+cdef class Live:
+    """What a node sees of the run it is in. Outside a run: time 0, seed 0, private memory."""
+
+    @property
+    def output(self):
+        """The slot of this firing, zeroed; look it up in each firing. Several outputs: `self.output["name"]`."""
+        if self.cell is not None:
+            return self.cell.current_output()
+        return self._private_output()
+
+    def _private_output(self):
+        """Memory of its own, so that `node.compute(...)` is an ordinary call outside a run."""
+        cdef Slot slot
+        cdef Format format
+        if self.private is None:
+            self.private = {}
+            for name, dtype in self._output_dtypes().items():
+                format = Format.of(dtype)
+                if format.kind == STRUCTURED or format.kind == ARRAY:
+                    slot = own_slot(format.itemsize)
+                    self.private[name] = format.view(slot, name)
+        return next(iter(self.private.values())) if len(self.private) == 1 else self.private
+
+    @property
+    def now_ns(self):
+        """Run clock at the start of the firing."""
+        return self.cell.now_ns if self.cell is not None else 0
+
+    @property
+    def firing(self):
+        """Index of the firing, from 0."""
+        return self.cell.firing if self.cell is not None else 0
+
+    @property
+    def rng(self):
+        """Random numbers that depend on (run seed, node name, firing) only: `numpy.random.Generator`."""
+        if self.cell is not None:
+            return self.cell.random()
+        if self.private is None:
+            self._private_output()
+        if "rng" not in self.__dict__:
+            return np.random.Generator(np.random.Philox(key=rng_key(0, type(self).__name__)))
+
+    @property
+    def origin_ns(self):
+        """The time that the record of this firing is about. An emitter may set it in `compute`."""
+        return self.cell.origin_ns if self.cell is not None else 0
+
+    @origin_ns.setter
+    def origin_ns(self, value):
+        if self.cell is None:
+            return
+        if not self.cell.emitter:
+            raise AttributeError(f"{self.cell.name}.origin_ns: needed an emitter, was a node with inputs, whose records are as old "
+                                 "as what it took; set it where the data comes from")
+        self.cell.origin_ns = value
+
+    def header(self, input):
+        """The header of the record in hand at `input`, a name or a position. Raises LookupError: no such record."""
+        cdef Input end
+        if self.cell is None:
+            return Header(0, 0, 0)
+        for i, item in enumerate(self.cell.input_list):
+            end = item
+            if end.name == input or i == input:
+                if end.held == NULL:
+                    break
+                return Header(end.held.seq, end.held.publish_ns, end.held.origin_ns)
+        raise LookupError(f"{self.cell.name}.header: needed an input with a record in hand, was {input!r}")
+
+    def wait_for(self, file):
+        """Fire this emitter whenever `file` (anything with `fileno()`) is readable. Call it in `open`."""
+        if self.cell is None:
+            return
+        if not self.cell.emitter or self.cell.pace == GRID:
+            raise TypeError(f"{self.cell.name}.wait_for: needed an emitter without rate_hz; what is paced by a file has no other pace")
+        self.cell.pace = FILE
+        self.cell.files.append(file)
+
+
+def attach(Live node, Cell cell):
+    """Let `node` see the run through `cell`; None: the run is over."""
+    node.cell = cell

@@ -1,0 +1,131 @@
+# cython: language_level=3
+"""The two ends of an edge at run time. See `_ends.pyx` for their laws."""
+
+from cpython.ref cimport PyObject
+from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
+
+from dfcore._bell cimport df_context_words
+from dfcore._record cimport Format, Slot
+from dfcore._ring cimport (
+    df_end,
+    df_reader,
+    df_reader_words,
+    df_ring,
+    df_slot_header,
+    df_want_words,
+    df_writer,
+)
+
+
+cdef extern from "_counters.h":
+    ctypedef struct df_histogram:
+        uint64_t count
+        int64_t min, max, sum
+    ctypedef struct df_node_counters:
+        uint64_t firings, errors, deadline_misses, overruns, skipped_firings
+        uint64_t busy_ticks, wait_input_ticks, wait_room_ticks
+        uint64_t state, in_flight, last_firing, blocked_edge, waiting_edge, timed
+        df_histogram lateness, duration
+    ctypedef struct df_edge_counters:
+        uint64_t read, stale_dropped, decimated, unread_buffered, high_water, digest, initial_taken, last_seq
+        df_histogram age
+    ctypedef struct df_writer_counters:
+        uint64_t dropped, skipped
+    void df_histogram_add(df_histogram *histogram, int64_t value_ns) nogil
+
+
+cdef class Output:
+    cdef readonly int index
+    cdef readonly str name
+    cdef df_writer writer
+    cdef df_end *ends
+    cdef df_writer_counters **losses
+    cdef Format format
+    cdef list values             # object dtype: slot -> value
+    cdef object memory
+    cdef PyObject **views        # slot -> view that user code writes into, made on first use
+    cdef char *header            # the slot in hand, or NULL
+    cdef bint looked_up          # user code asked for the slot in hand
+    cdef bint zero
+    cdef int *readers            # positions of reading cells in the same scheduler
+    cdef int nreaders
+    cdef df_context_words **contexts  # contexts to wake, and their eventfds
+    cdef int *fds
+    cdef int ncontexts
+
+    cdef int loan(self) except -1
+    cdef object look_up(self)
+    cdef int store(self, object value) except -1
+    cdef int check_kept(self, PyObject *result) except -1
+    cdef void discard(self) noexcept
+    cdef void publish(self, int64_t now_ns, int64_t origin_ns, uint64_t firing) noexcept
+    cdef void close(self) noexcept
+    cdef void ring(self) noexcept
+    cdef void count_losses(self) noexcept
+    cdef uint32_t slot_in_hand(self) noexcept
+    cdef _connect(self, plan, memory, int i, edge, df_ring ring)
+    cdef _find_readers(self, plan, memory, edges, positions, eventfds)
+    cdef _preload(self, plan, memory, edges)
+
+
+cdef class Input:
+    cdef readonly int index
+    cdef readonly str name
+    cdef df_reader reader
+    cdef Format format
+    cdef list values
+    cdef object memory
+    cdef PyObject **views        # slot -> view handed to user code, and the Slot behind it
+    cdef PyObject **slots
+    cdef readonly bint latest, feedback, local
+    cdef df_slot_header *held    # the record in hand, or NULL
+    cdef PyObject *argument      # what user code gets for it; borrowed unless `owned`
+    cdef bint owned
+    cdef bint from_initial
+    cdef char *preload
+    cdef uint64_t stride, initial_count, initial_taken
+    cdef tuple initial_values
+    cdef uint64_t decimate, phase
+    cdef uint64_t batch, filled
+    cdef Format batch_format
+    cdef list batch_values
+    cdef Slot batch_slot
+    cdef object batch_view
+    cdef df_slot_header batch_header
+    cdef df_edge_counters *counters
+    cdef bint digesting
+    cdef readonly int64_t max_age_ns
+    cdef readonly int on_stale
+    cdef int64_t last_origin_ns  # of the newest record seen; -1: none yet
+    cdef bint stale              # user code has been told
+    cdef readonly int writer     # position of the writing cell in the same scheduler, or -1
+    cdef df_context_words *context
+    cdef int fd
+
+    cdef bint ready(self) noexcept
+    cdef bint ended(self) noexcept
+    cdef bint pending(self) noexcept
+    cdef int take(self, int64_t now_ns) except -1
+    cdef int release(self, bint taken) except -1
+    cdef int leave(self) noexcept
+    cdef void free_room(self, int wanted) noexcept
+    cdef int fill(self) except -1
+    cdef void skip_decimated(self) noexcept
+    cdef int hand_over(self, df_slot_header *header, int32_t slot) except -1
+    cdef int hand_over_batch(self) except -1
+    cdef int keep(self, int32_t slot) except -1
+    cdef int64_t peek_origin(self) noexcept
+    cdef void _measure(self) noexcept
+    cdef void _digest(self, df_slot_header *header) noexcept
+    cdef df_slot_header *_next(self, int32_t *slot) noexcept
+    cdef int _release_batch(self, bint taken) except -1
+    cdef _find_memory(self, plan, memory, edge, output)
+    cdef _make_batch(self, dtype)
+
+
+cdef char *base(memory, int segment) except NULL
+cdef df_ring ring_of(plan, memory, int output)
+cdef df_want_words *want_of(plan, memory, int output) except NULL
+cdef df_reader_words *line_of(plan, memory, int edge) except NULL
+cdef df_context_words *context_of(plan, memory, int context) except NULL
+cdef Slot own_slot(Py_ssize_t size)

@@ -1,0 +1,562 @@
+# cython: language_level=3, embedsignature=True, auto_pickle=False, autotestdict=False
+"""The two ends of an edge at run time: an Output writes the slots of its ring, an Input reads them.
+
+Laws kept here:
+L4, L5  a record is counted once, as read, passed over (decimated, stale) or lost; what the ring lost is computed from its words.
+L9      after the first round through the slots nothing allocates, except the Python values that user code asked for.
+L10     a view handed out is never overwritten: an input's slot is leased while anything refers to it (lease before tail), an
+        output's view must be gone before its record is published.
+An end knows rings, formats and views. It knows nothing of nodes, firing rules, time or processes, and it never waits.
+"""
+
+import numpy as np
+
+from cpython.mem cimport PyMem_Calloc, PyMem_Free, PyMem_Malloc
+from cpython.ref cimport Py_CLEAR, Py_DECREF, Py_INCREF, PyObject
+from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t, uintptr_t
+from libc.string cimport memcpy, memset
+
+from .plan import KEEP
+
+from dfcore._bell cimport df_context_words, df_ring_bell
+from dfcore._record cimport ARRAY, OBJECT, SCALAR, STRUCTURED, Format, Slot, extra_references, new_slot
+from dfcore._ring cimport (
+    DF_DROP_NEW,
+    DF_DROP_OLDEST,
+    DF_LATEST,
+    DF_WAIT,
+    df_close,
+    df_end,
+    df_end_word,
+    df_ended,
+    df_index_word,
+    df_keep,
+    df_leave,
+    df_loan,
+    df_output_words,
+    df_pass,
+    df_publish,
+    df_reader,
+    df_reader_init,
+    df_reader_words,
+    df_release,
+    df_ring,
+    df_slot,
+    df_slot_header,
+    df_take,
+    df_unkeep,
+    df_unloan,
+    df_waiting,
+    df_want_words,
+    df_writer,
+    df_writer_free,
+    df_writer_init,
+)
+
+POLICIES = {"wait": DF_WAIT, "error": DF_WAIT, "drop_new": DF_DROP_NEW, "drop_oldest": DF_DROP_OLDEST}
+STALE_ACTIONS = {"safe": 0, "skip": 1, "error": 2}
+
+cdef enum:
+    LINE = 64
+
+
+cdef int policy_of(edge):
+    return POLICIES[edge.on_full] if edge.policy == "every" else DF_LATEST
+
+
+cdef char *base(memory, int segment) except NULL:
+    return <char *><uintptr_t>memory.address(segment)
+
+
+cdef df_ring ring_of(plan, memory, int output):
+    place = plan.layout.outputs[output]
+    cdef char *data = base(memory, 1 + plan.outputs[output].context)
+    cdef df_ring ring
+    ring.words = <df_output_words *>(data + <Py_ssize_t>place.words)
+    ring.index = <df_index_word *>(data + <Py_ssize_t>place.index)
+    ring.entries = place.entries
+    ring.nslots = plan.outputs[output].slots
+    ring.slots = data + <Py_ssize_t>place.slots
+    ring.stride = place.stride
+    return ring
+
+
+cdef df_ring own_ring_of(plan, memory, edge, df_ring ring):
+    """The edge's own index ring over the output's slots (`drop_new`, RULES 9)."""
+    place = plan.layout.edges[edge.index]
+    cdef char *data = base(memory, 1 + plan.outputs[edge.output].context)
+    ring.words = <df_output_words *>(data + <Py_ssize_t>place.words)
+    ring.index = <df_index_word *>(data + <Py_ssize_t>place.index)
+    ring.entries = place.entries
+    return ring
+
+
+cdef df_want_words *want_of(plan, memory, int output) except NULL:
+    return <df_want_words *>(base(memory, 0) + <Py_ssize_t>plan.layout.outputs[output].want)
+
+
+cdef df_reader_words *line_of(plan, memory, int edge) except NULL:
+    return <df_reader_words *>(base(memory, 0) + <Py_ssize_t>plan.layout.edges[edge].line)
+
+
+cdef df_context_words *context_of(plan, memory, int context) except NULL:
+    return <df_context_words *>(base(memory, 0) + <Py_ssize_t>plan.layout.contexts[context])
+
+
+cdef class Output:
+    """The writing end of one output. States: no slot in hand; a slot in hand (loaned); closed.
+
+    Args:
+        plan, memory: the run's.
+        index: of the output in the plan.
+        values: for object dtype, the list slot -> value that all ends of this process share; else None.
+        positions: node index -> position of its cell in this scheduler, for the nodes that run here.
+        eventfds: one per context; empty in virtual time, where nobody needs waking.
+    """
+
+    def __cinit__(self, plan, memory, int index, list values, dict positions, list eventfds):
+        output = plan.outputs[index]
+        edges = [plan.edges[e] for e in output.edges]
+        cdef int n = len(edges)
+        self.index, self.name, self.values = index, output.name, values
+        self.memory = (memory.buffer(0), memory.buffer(1 + output.context))
+        self.format = Format.of(output.dtype)
+        self.zero = plan.nodes[output.node].zero if output.node >= 0 else True
+        self.ends = <df_end *>PyMem_Calloc(n + 1, sizeof(df_end))
+        self.losses = <df_writer_counters **>PyMem_Calloc(n + 1, sizeof(void *))
+        self.readers = <int *>PyMem_Calloc(n + 1, sizeof(int))
+        self.contexts = <df_context_words **>PyMem_Calloc(n + 1, sizeof(void *))
+        self.fds = <int *>PyMem_Calloc(n + 1, sizeof(int))
+        self.views = <PyObject **>PyMem_Calloc(output.slots, sizeof(void *))
+        if not (self.ends and self.losses and self.readers and self.contexts and self.fds and self.views):
+            raise MemoryError
+        cdef df_ring ring = ring_of(plan, memory, index)
+        for i, edge in enumerate(edges):
+            self._connect(plan, memory, i, edge, ring)
+        local = all(edge.node in positions for edge in edges)
+        if df_writer_init(&self.writer, ring, self.ends, n, want_of(plan, memory, index), local):
+            raise MemoryError
+        self._find_readers(plan, memory, edges, positions, eventfds)
+        self._preload(plan, memory, edges)
+
+    cdef _connect(self, plan, memory, int i, edge, df_ring ring):
+        cdef df_end *end = &self.ends[i]
+        end.words = line_of(plan, memory, edge.index)
+        end.depth = edge.depth
+        end.policy = policy_of(edge)
+        if end.policy == DF_DROP_NEW:
+            end.own = own_ring_of(plan, memory, edge, ring)
+        self.losses[i] = <df_writer_counters *>(base(memory, 1 + plan.outputs[edge.output].context)
+                                                + <Py_ssize_t>plan.layout.edges[edge.index].losses)
+
+    cdef _find_readers(self, plan, memory, edges, positions, eventfds):
+        known = set()
+        for edge in edges:
+            if edge.node in positions:
+                self.readers[self.nreaders] = positions[edge.node]
+                self.nreaders += 1
+            elif eventfds and edge.context not in known:
+                known.add(edge.context)
+                self.contexts[self.ncontexts] = context_of(plan, memory, edge.context)
+                self.fds[self.ncontexts] = eventfds[edge.context]
+                self.ncontexts += 1
+
+    cdef _preload(self, plan, memory, edges):
+        """Write the initial records of each edge where its reader takes them before ring record 1 (RULES 9)."""
+        cdef char *data = base(memory, 1 + plan.outputs[self.index].context)
+        cdef char *place
+        for edge in edges:
+            if not edge.initial or self.format.kind == OBJECT:
+                continue
+            place = data + <Py_ssize_t>plan.layout.edges[edge.index].preload
+            for value in edge.initial:
+                self.format.store(place + LINE, value, edge.name)
+                place += self.writer.ring.stride
+
+    def __dealloc__(self):
+        cdef uint32_t slot
+        if self.views:
+            for slot in range(self.writer.ring.nslots):
+                Py_CLEAR(self.views[slot])
+        df_writer_free(&self.writer)
+        PyMem_Free(self.ends)
+        PyMem_Free(self.losses)
+        PyMem_Free(self.readers)
+        PyMem_Free(self.contexts)
+        PyMem_Free(self.fds)
+        PyMem_Free(self.views)
+
+    cdef int loan(self) except -1:
+        """Have a slot in hand."""
+        if self.header == NULL:
+            self.header = df_loan(&self.writer)
+            if self.header == NULL:
+                raise BufferError(f"{self.name}: needs a free slot, found none; more views are kept than the plan allows")
+        return 0
+
+    cdef uint32_t slot_in_hand(self) noexcept:
+        return <uint32_t>((self.header - self.writer.ring.slots) / <Py_ssize_t>self.writer.ring.stride)
+
+    cdef object look_up(self):
+        """The slot of this firing as user code writes into it: zeroed at the first look-up."""
+        cdef uint32_t slot
+        cdef object view
+        self.loan()
+        slot = self.slot_in_hand()
+        if self.views[slot] == NULL:
+            view = self.format.view(new_slot(self.header + LINE, self.format.itemsize, False, self.memory), self.name)
+            Py_INCREF(view)
+            self.views[slot] = <PyObject *>view
+        if not self.looked_up:
+            self.looked_up = True
+            if self.zero:
+                memset(self.header + LINE, 0, self.format.itemsize)
+        return <object>self.views[slot]
+
+    cdef int store(self, object value) except -1:
+        """Put `value` into the slot in hand. Raises DtypeError if it does not fit."""
+        cdef uint32_t slot
+        self.loan()
+        if self.format.kind == OBJECT:
+            self.values[self.slot_in_hand()] = value
+            return 0
+        if self.looked_up:
+            slot = self.slot_in_hand()
+            if <PyObject *>value == self.views[slot]:
+                return 0
+        return self.format.store(self.header + LINE, value, self.name)
+
+    cdef int check_kept(self, PyObject *result) except -1:
+        """L10 for outputs: nobody but us refers to the slot in hand, `result` (what compute returned) aside (RULES 8)."""
+        cdef PyObject *view
+        if self.looked_up:
+            view = self.views[self.slot_in_hand()]
+            if extra_references(view) > (1 if result == view else 0):
+                raise BufferError(f"{self.name}: the output was kept after the firing, which would write into a published record; "
+                                  "look `self.output` up in each firing")
+        return 0
+
+    cdef void discard(self) noexcept:
+        """Give the slot in hand back, unpublished."""
+        if self.header != NULL:
+            df_unloan(&self.writer)
+            self.header = NULL
+        self.looked_up = False
+
+    cdef void publish(self, int64_t now_ns, int64_t origin_ns, uint64_t firing) noexcept:
+        """Make the slot in hand the newest record, and wake the contexts that sleep for it."""
+        cdef df_slot_header *header = <df_slot_header *>self.header
+        header.publish_ns = now_ns
+        header.origin_ns = origin_ns
+        header.firing = firing
+        df_publish(&self.writer)
+        self.header = NULL
+        self.looked_up = False
+        self.ring()
+
+    cdef void ring(self) noexcept:
+        cdef int i
+        for i in range(self.ncontexts):
+            df_ring_bell(self.contexts[i], self.fds[i])
+
+    cdef void close(self) noexcept:
+        """End of stream: a word, behind the last record (RULES 10)."""
+        if not self.writer.closed:
+            self.discard()
+            df_close(&self.writer)
+            self.ring()
+        self.count_losses()
+
+    cdef void count_losses(self) noexcept:
+        cdef uint32_t i
+        for i in range(self.writer.nends):
+            self.losses[i].dropped = self.ends[i].dropped
+
+
+cdef struct Lease:
+    df_reader_words *words
+    df_want_words *want
+    int which
+
+
+cdef void end_lease(void *lease) noexcept:
+    """The last view of a kept record is gone: its slot may be written again (RULES 7)."""
+    df_unkeep((<Lease *>lease).words, (<Lease *>lease).want, (<Lease *>lease).which)
+    PyMem_Free(lease)
+
+
+cdef class Input:
+    """The reading end of one triggering edge. States: nothing in hand; one record (or a full batch) in hand."""
+
+    def __cinit__(self, plan, memory, int index, list values, dict positions, list eventfds, bint digest):
+        edge = plan.edges[index]
+        output = plan.outputs[edge.output]
+        cdef df_ring ring = ring_of(plan, memory, edge.output)
+        self.index, self.name, self.values = index, edge.input_name, values
+        self.memory = (memory.buffer(0), memory.buffer(1 + output.context))
+        self.format = Format.of(output.dtype)
+        self.latest = edge.policy == "latest"
+        self.feedback = edge.feedback
+        self.local = all(plan.edges[e].node in positions for e in output.edges) and output.node in positions
+        if edge.on_full == "drop_new" and edge.policy == "every":
+            ring = own_ring_of(plan, memory, edge, ring)
+        df_reader_init(&self.reader, ring, line_of(plan, memory, index), want_of(plan, memory, edge.output), policy_of(edge),
+                       self.local)
+        self.views = <PyObject **>PyMem_Calloc(ring.nslots, sizeof(void *))
+        self.slots = <PyObject **>PyMem_Calloc(ring.nslots, sizeof(void *))
+        if not (self.views and self.slots):
+            raise MemoryError
+        self.decimate, self.batch = edge.decimate, edge.batch if edge.batch > 1 else 0
+        self.digesting = digest and self.format.kind != OBJECT
+        self.max_age_ns = -1 if edge.max_age_ns is None else edge.max_age_ns
+        self.on_stale = STALE_ACTIONS[edge.on_stale]
+        self.last_origin_ns = -1
+        self.writer = positions.get(output.node, -1)
+        if self.writer < 0 and eventfds:
+            self.context, self.fd = context_of(plan, memory, output.context), eventfds[output.context]
+        self._find_memory(plan, memory, edge, output)
+        if self.batch:
+            self._make_batch(output.dtype)
+
+    cdef _find_memory(self, plan, memory, edge, output):
+        place = plan.layout.edges[edge.index]
+        self.counters = <df_edge_counters *>(base(memory, 1 + edge.context) + <Py_ssize_t>place.stats)
+        self.stride, self.initial_count, self.initial_values = plan.layout.outputs[edge.output].stride, len(edge.initial), edge.initial
+        if self.initial_count and self.format.kind != OBJECT:
+            self.preload = base(memory, 1 + output.context) + <Py_ssize_t>place.preload
+
+    cdef _make_batch(self, dtype):
+        if self.format.kind == OBJECT:
+            self.batch_values = []
+        else:
+            self.batch_format = Format.of(np.dtype((dtype, (self.batch,))))
+            self.batch_slot = own_slot(self.batch_format.itemsize)
+
+    def __dealloc__(self):
+        cdef uint32_t slot
+        if self.owned:
+            Py_CLEAR(self.argument)
+        if self.views:
+            for slot in range(self.reader.ring.nslots):
+                Py_CLEAR(self.views[slot])
+                Py_CLEAR(self.slots[slot])
+        PyMem_Free(self.views)
+        PyMem_Free(self.slots)
+
+    cdef bint ready(self) noexcept:
+        """A firing's worth of unread records is there (L3: a count, never a flag)."""
+        if self.batch:
+            return self.fill() >= 0 and self.filled == self.batch
+        if self.decimate > 1:
+            self.skip_decimated()
+        return self.pending()
+
+    cdef bint pending(self) noexcept:
+        """An unread record is there."""
+        if self.initial_taken < self.initial_count:
+            if self.latest and df_waiting(&self.reader):
+                self.counters.initial_taken = self.initial_taken = self.initial_count  # overwritten by the first published record
+            return True
+        return df_waiting(&self.reader) != 0
+
+    cdef bint ended(self) noexcept:
+        """The stream is over for this input: no record and no full batch is left, and none will come."""
+        if self.initial_taken < self.initial_count or not df_ended(&self.reader):
+            return False
+        return not (self.batch and self.filled == self.batch)
+
+    cdef void skip_decimated(self) noexcept:
+        """Pass over the first k - 1 of each k records."""
+        while (self.phase + 1) % self.decimate != 0 and self.pending():
+            self.phase += 1
+            self.counters.decimated += 1
+            if self.initial_taken < self.initial_count:
+                self.initial_taken += 1
+                self.counters.initial_taken = self.initial_taken
+            else:
+                df_take(&self.reader)
+                self._measure()
+                self.free_room(df_release(&self.reader))
+
+    cdef void _measure(self) noexcept:
+        cdef uint64_t high = self.reader.seen - self.reader.tail
+        if high > self.counters.high_water and not self.latest:
+            self.counters.high_water = high
+
+    cdef int fill(self) except -1:
+        """Copy records, as they come, into the batch's own memory and give their slots back at once (RULES 17)."""
+        cdef int32_t slot
+        cdef df_slot_header *header
+        while self.filled < self.batch:
+            if self.decimate > 1:
+                self.skip_decimated()
+            if not self.pending():
+                break
+            header = self._next(&slot)
+            if self.filled == 0:
+                self.batch_header.origin_ns = header.origin_ns if slot >= 0 else -1
+            elif slot >= 0 and (self.batch_header.origin_ns < 0 or header.origin_ns < self.batch_header.origin_ns):
+                self.batch_header.origin_ns = header.origin_ns
+            if slot >= 0:
+                self.batch_header.seq, self.batch_header.publish_ns = header.seq, header.publish_ns
+            if self.batch_values is not None:
+                self.batch_values.append(self.values[slot] if slot >= 0 else self.initial_values[self.initial_taken - 1])
+            else:
+                memcpy(self.batch_slot.data + self.filled * self.format.itemsize, <char *>header + LINE, self.format.itemsize)
+            self._digest(header)
+            self.filled += 1
+            if slot >= 0:
+                self.free_room(df_release(&self.reader))
+        self.counters.unread_buffered = self.filled
+        return 0
+
+    cdef void _digest(self, df_slot_header *header) noexcept:
+        if self.digesting:
+            self.counters.digest = self.format.digest(<char *>header + LINE, self.counters.digest)
+
+    cdef df_slot_header *_next(self, int32_t *slot) noexcept:
+        """The next record: an initial one (slot -1), then the ring's. Call only if `pending`."""
+        cdef df_slot_header *header
+        self.phase += 1
+        if self.initial_taken < self.initial_count:
+            slot[0] = -1
+            header = <df_slot_header *>(self.preload + self.initial_taken * self.stride)
+            self.initial_taken += 1
+            self.counters.initial_taken = self.initial_taken
+            return header
+        slot[0] = df_take(&self.reader)
+        self._measure()
+        header = <df_slot_header *>df_slot(&self.reader.ring, slot[0])
+        self.counters.last_seq = header.seq
+        return header
+
+    cdef int take(self, int64_t now_ns) except -1:
+        """Have the next record in hand: `argument` is what user code gets. Call only if `ready`."""
+        cdef int32_t slot
+        cdef df_slot_header *header
+        if self.batch:
+            return self.hand_over_batch()
+        header = self._next(&slot)
+        self.from_initial = slot < 0
+        self.held = header
+        if slot >= 0:
+            self.last_origin_ns = header.origin_ns
+            df_histogram_add(&self.counters.age, now_ns - header.origin_ns)
+        self._digest(header)
+        return self.hand_over(header, slot)
+
+    cdef int hand_over(self, df_slot_header *header, int32_t slot) except -1:
+        cdef object value
+        cdef Slot memory
+        self.owned = False
+        if self.format.kind == SCALAR:
+            value = self.format.load(<char *>header + LINE)
+        elif self.format.kind == OBJECT:
+            value = self.values[slot] if slot >= 0 else self.initial_values[self.initial_taken - 1]
+        elif slot >= 0 and self.views[slot] != NULL:
+            self.argument = self.views[slot]
+            return 0
+        else:
+            memory = new_slot(<char *>header + LINE, self.format.itemsize, True, self.memory)
+            value = self.format.view(memory, self.name)
+            if slot >= 0:
+                Py_INCREF(value)
+                Py_INCREF(memory)
+                self.views[slot], self.slots[slot] = <PyObject *>value, <PyObject *>memory
+                self.argument = self.views[slot]
+                return 0
+        Py_INCREF(value)
+        self.argument, self.owned = <PyObject *>value, True
+        return 0
+
+    cdef int hand_over_batch(self) except -1:
+        cdef object value
+        self.held, self.from_initial = &self.batch_header, self.batch_header.origin_ns < 0
+        if self.batch_values is not None:
+            value = self.batch_values
+            self.batch_values = []
+        else:
+            if self.batch_view is None:
+                self.batch_view = self.batch_format.view(self.batch_slot, self.name)
+                self.batch_view.flags.writeable = False
+            value = self.batch_view
+        Py_INCREF(value)
+        self.argument, self.owned = <PyObject *>value, True
+        return 0
+
+    cdef int release(self, bint taken) except -1:
+        """Give the record in hand back. `taken` False: it was stale, no firing came of it. Raises BufferError: kept too many."""
+        cdef int32_t slot = self.reader.held
+        cdef PyObject *argument = self.argument
+        if self.held == NULL:
+            return 0
+        self.held, self.argument = NULL, NULL
+        if self.owned:
+            self.owned = False
+            Py_DECREF(<object>argument)
+            argument = NULL
+        if self.batch:
+            return self._release_batch(taken)
+        if taken:
+            self.counters.read += 1
+        else:
+            self.counters.stale_dropped += not self.latest
+        if self.from_initial:
+            return 0
+        if argument == self.views[slot] and argument != NULL and extra_references(argument):
+            self.keep(slot)
+        # a stale record of a `latest` edge counts as overwritten: nobody read it
+        self.free_room(df_release(&self.reader) if taken or not self.latest else df_pass(&self.reader))
+        return 0
+
+    cdef int _release_batch(self, bint taken) except -1:
+        if taken:
+            self.counters.read += self.batch
+        else:
+            self.counters.stale_dropped += self.batch
+        self.filled = 0
+        self.counters.unread_buffered = 0
+        if self.batch_view is not None and extra_references(<PyObject *>self.batch_view):
+            self.batch_slot = own_slot(self.batch_format.itemsize)  # the kept one belongs to user code now
+            self.batch_view = None
+        return 0
+
+    cdef int keep(self, int32_t slot) except -1:
+        """Lease the slot in hand for whoever kept a view of it, before the tail moves (RULES 4, 7)."""
+        cdef Lease *lease
+        cdef int which = df_keep(&self.reader)
+        if which < 0:
+            raise BufferError(f"{self.name}: needs views of at most {KEEP} records kept at a time, found one more; "
+                              "keep a copy (`.copy()`) instead")
+        lease = <Lease *>PyMem_Malloc(sizeof(Lease))
+        if lease == NULL:
+            raise MemoryError
+        lease.words, lease.want, lease.which = self.reader.words, self.reader.want, which
+        (<Slot>self.slots[slot]).release_arg = lease
+        (<Slot>self.slots[slot]).release = end_lease
+        Py_CLEAR(self.views[slot])
+        Py_CLEAR(self.slots[slot])
+        return 0
+
+    cdef int64_t peek_origin(self) noexcept:
+        """`origin_ns` of the record in hand, -1 for an initial one."""
+        return -1 if self.from_initial else self.held.origin_ns
+
+    cdef void free_room(self, int wanted) noexcept:
+        """A slot is free again: wake the writer's context if it sleeps for room (RULES 1)."""
+        if wanted and self.context != NULL:
+            df_ring_bell(self.context, self.fd)
+
+    cdef int leave(self) noexcept:
+        """Nothing more will be read here: closing travels upstream (RULES 21)."""
+        cdef int wanted = df_leave(&self.reader)
+        if self.context != NULL:
+            df_ring_bell(self.context, self.fd)
+        return wanted
+
+
+cdef Slot own_slot(Py_ssize_t size):
+    """Memory of its own, zeroed."""
+    owner = bytearray(size)
+    cdef char[::1] view = owner
+    return new_slot(&view[0], size, False, owner)

@@ -1,0 +1,82 @@
+# cython: language_level=3
+"""The firing table. See `_scheduler.pyx`."""
+
+from cpython.ref cimport PyObject
+from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
+
+from dfcore._cell cimport Cell
+from dfcore._ends cimport Input, Output
+
+
+cdef extern from "_firing.h":
+    ctypedef struct df_timer:
+        int64_t due_ns
+        int32_t position
+    ctypedef struct df_heap:
+        df_timer *timers
+        uint32_t count, room
+    int df_heap_push(df_heap *heap, int64_t due_ns, int32_t position) nogil
+    int32_t df_heap_pop(df_heap *heap) nogil
+    int64_t df_grid(uint64_t k, uint64_t numerator, uint64_t denominator) nogil
+    uint64_t df_grid_after(int64_t now_ns, uint64_t numerator, uint64_t denominator) nogil
+
+
+cdef class Scheduler:
+    cdef object plan, memory
+    cdef readonly list cells
+    cdef PyObject **table
+    cdef readonly int count
+    cdef readonly int remaining          # nodes that have not ended
+    cdef uint64_t *dirty                 # candidates: cells that may be ready
+    cdef int nwords, low
+    cdef df_heap timers
+    cdef readonly int64_t now_ns
+    cdef readonly bint virtual
+    cdef readonly bint stopping
+    cdef char *occupied                  # by context: a firing holds it (virtual time)
+    cdef list remote_inputs, remote_outputs, remote_parameters
+    cdef list file_cells
+    cdef dict outputs
+    cdef public object launch, cancel, side, world
+    cdef public int64_t zero_ns
+    cdef bint ticking
+    cdef uint64_t ticks_then
+    cdef double ns_per_tick
+    cdef uint64_t in_instant
+    cdef int64_t instant_ns
+    cdef readonly list warnings
+    cdef readonly bint ran_async
+
+    cpdef int64_t step(self, int64_t now_ns) except? -2
+    cpdef int64_t next_ns(self)
+    cpdef int choose(self, int64_t now_ns) except -2
+    cdef int64_t time(self) except? -2
+    cdef void mark(self, int position) noexcept
+    cdef void mark_readers(self, Output output) noexcept
+    cdef void advance(self, int64_t now_ns)
+    cdef bint blocked(self) noexcept
+    cdef bint poll_words(self) except -1
+    cdef bint ready(self, Cell cell) except -1
+    cdef bint inputs_ready(self, Cell cell) except -1
+    cdef bint room(self, Cell cell) except -1
+    cdef bint no_room(self, Cell cell, Output output) except -1
+    cdef bint fresh(self, Cell cell) except -1
+    cdef int watch(self, Cell cell) except -1
+    cdef int fire(self, Cell cell) except -1
+    cdef int begin(self, Cell cell) except -1
+    cdef int pace_grid(self, Cell cell) except -1
+    cdef int resume(self, Cell cell) except -1
+    cdef int settle(self, Cell cell, object result) except -1
+    cdef int exhaust(self, Cell cell) except -1
+    cdef int complete(self, Cell cell, bint exhausted=*) except -1
+    cdef int publish(self, Cell cell, int64_t now_ns) except -1
+    cdef int judge(self, Cell cell, int64_t now_ns) except -1
+    cdef int rearm(self, Cell cell, int64_t now_ns) except -1
+    cdef int end(self, Cell cell) except -1
+    cdef int finalize(self, Cell cell) except -1
+    cdef int call_safe(self, Cell cell) except -1
+    cdef int _give_back(self, Cell cell) except -1
+    cdef int _reader_left(self, Cell cell) except -1
+    cdef int _count_instant(self, int64_t now_ns) except -1
+    cpdef int run(self, int position) except -1
+    cdef int64_t cost_of(self, Cell cell) except -1

@@ -1,0 +1,841 @@
+# cython: language_level=3, embedsignature=True, auto_pickle=False, autotestdict=False
+"""The firing table: which node fires next, and everything that follows from a firing.
+
+Laws kept here:
+L3   a node fires iff every triggering input holds an unread record and every lossless output has room; never re-entered.
+L6   nothing but counts decides who fires; ties go to the lowest (rank, index), never to an address or a hash.
+L7   in virtual time one instant is: timers due, then one firing at a time, lowest first, free-running emitters last.
+L9   a firing allocates nothing, formats nothing and looks up no name, unless user code or an error asks for it.
+     End of stream travels down behind the last record, closing travels up when all readers are gone (RULES 10, 21).
+The scheduler never waits and never reads a clock: `step(now_ns)` returns when it wants to be asked again. In real time there is one
+per context, and a step is one sweep in rank order, each node at most once; in virtual time there is one for the whole graph, and a
+context only says what a firing holds up. `choose`, `begin` and `finish` are apart because user code may switch threads (RULES 4.3b).
+"""
+
+import inspect
+
+from cpython.mem cimport PyMem_Calloc, PyMem_Free
+from cpython.ref cimport Py_DECREF, PyObject
+from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
+from libc.stdlib cimport free
+
+from .errors import DfcoreError, NodeFailed, RecordLost, Stopped
+from .sentinels import STOP
+
+from dfcore._bell cimport df_ticks
+from dfcore._cell cimport (
+    ASYNC_GENERATOR,
+    COROUTINE,
+    FILE,
+    FREE,
+    GENERATOR,
+    GRID,
+    INPUTS,
+    PLAIN,
+    PUBLISHED,
+    SINK,
+    STOPPED,
+    Cell,
+)
+from dfcore._ends cimport Input, Output, df_histogram_add
+from dfcore._parameters cimport ParameterInput
+from dfcore._ring cimport df_all_gone, df_ended, df_full_end, df_has_room, df_waiting, df_want
+
+from ._cell import Live as Live, attach
+
+
+cdef extern from "Python.h":
+    PyObject *PyIter_Next(object iterator) except? NULL
+
+
+cdef extern from *:
+    int ctz "__builtin_ctzll" (unsigned long long) nogil
+
+#: A firing that nothing paced and that took no virtual time costs this (RULES 4.1).
+cdef enum:
+    FREE_COST_NS = 1000
+    MOST_IN_AN_INSTANT = 1000000
+
+#: States of a node in its counters, as in `counters.py`.
+cdef enum:
+    RUNNING = 2
+    ENDED = 3
+    FAILED = 5
+
+
+class Unstarted(DfcoreError):
+    """A coroutine node fired where no event loop runs."""
+
+
+cdef class Scheduler:
+    """Fires the nodes of one context (real time), or of the whole graph (virtual time).
+
+    Args:
+        plan, memory: the run's.
+        nodes: node index -> the object, for the nodes that run here.
+        values: output index -> shared list slot -> value, for object outputs.
+        eventfds: one per context, to wake those that are not here; [] in virtual time.
+        virtual: one table for all contexts, time handed in.
+        digest: digest every edge.
+        seed: of the run.
+    Attributes:
+        launch(position, awaitable), cancel(position), side(awaitable): set by a driver with an event loop.
+        remaining: how many nodes have not ended.
+        warnings: sentences for the user.
+    """
+
+    def __cinit__(self, plan, memory, dict nodes, dict values, list eventfds, *, bint virtual, bint digest, seed):
+        order = [index for index in plan.firing_order if index in nodes]
+        positions = {index: position for position, index in enumerate(order)}
+        self.plan, self.memory, self.virtual = plan, memory, virtual
+        self.cells, self.count, self.remaining = [], len(order), len(order)
+        self.nwords = self.count // 64 + 1
+        self.dirty = <uint64_t *>PyMem_Calloc(self.nwords, sizeof(uint64_t))
+        self.table = <PyObject **>PyMem_Calloc(self.count + 1, sizeof(void *))
+        self.occupied = <char *>PyMem_Calloc(len(plan.contexts), 1)
+        if not (self.dirty and self.table and self.occupied):
+            raise MemoryError
+        self.remote_inputs, self.remote_outputs, self.remote_parameters, self.file_cells = [], [], [], []
+        self.outputs, self.warnings = {}, []
+        for position, index in enumerate(order):
+            self._add(index, position, nodes[index], values, positions, eventfds, digest, seed)
+        for position in range(self.count):
+            self.table[position] = <PyObject *>self.cells[position]
+            self.mark(position)
+
+    def _add(self, index, position, node, values, positions, eventfds, digest, seed):
+        plan, memory = self.plan, self.memory
+        declared = plan.nodes[index]
+        inputs = [Input(plan, memory, e, values.get(plan.edges[e].output), positions, eventfds, digest) for e in declared.inputs]
+        outputs = [Output(plan, memory, o, values.get(o), positions, eventfds) for o in declared.outputs]
+        names = [parameter.name for parameter in declared.parameters]
+        edges = [parameter.edge for parameter in declared.parameters if parameter.edge is not None]
+        if declared.settings is not None:
+            edges.append(plan.outputs[declared.settings].edges[0])
+        parameters = [ParameterInput(plan, memory, e, names, positions, eventfds) for e in edges]
+        self.cells.append(Cell(plan, memory, index, position, node, inputs, outputs, parameters, seed))
+        self.outputs.update(zip(declared.outputs, outputs, strict=True))
+        self.remote_inputs += [(end, position) for end in inputs if (<Input>end).writer < 0]
+        self.remote_parameters += [
+            (end, position) for end, parameter in zip(parameters, declared.parameters) if parameter.required
+        ] if any([parameter.required for parameter in declared.parameters]) else []
+        self.remote_outputs += [
+            (end, position) for end, o in zip(outputs, declared.outputs, strict=True)
+            if any([plan.edges[e].node not in positions for e in plan.outputs[o].edges])
+        ]
+
+    def __dealloc__(self):
+        PyMem_Free(self.dirty)
+        PyMem_Free(self.table)
+        PyMem_Free(self.occupied)
+        free(self.timers.timers)
+
+    # -- life of a run --------------------------------------------------------------------------------------------------------
+
+    def attach(self):
+        """Let the nodes see their cells."""
+        cdef Cell cell
+        for cell in self.cells:
+            attach(cell.node, cell)
+
+    def detach(self):
+        """The run is over: the nodes are ordinary objects again."""
+        cdef Cell cell
+        for cell in self.cells:
+            attach(cell.node, None)
+            cell.iterator = None
+
+    def begin_run(self, double ns_per_tick=0.0):
+        """Every node is open: time 0. `ns_per_tick` 0: there is no tick counter (virtual time)."""
+        cdef Cell cell
+        self.ticking, self.ns_per_tick = ns_per_tick > 0, ns_per_tick
+        for cell in self.cells:
+            cell.counters.state = RUNNING
+            cell.counters.timed = cell.emitter
+            if cell.pace == GRID:
+                df_heap_push(&self.timers, 0, cell.position)
+            elif cell.pace == FILE:
+                self.file_cells.append(cell)
+            if self.ticking:
+                cell.last_ticks = df_ticks()
+
+    def files(self):
+        """(file, cell) of every emitter that waits for a file."""
+        return [(file, cell) for cell in self.file_cells for file in (<Cell>cell).files]
+
+    def readable(self, Cell cell):
+        """A file of `cell` is readable."""
+        cell.readable = True
+        self.mark(cell.position)
+
+    def watch_files(self, watch):
+        """In a world: `watch(file)` makes the predicate that tells whether `file` is readable now."""
+        cdef Cell cell
+        for cell in self.file_cells:
+            cell.file_ready = [watch(file) for file in cell.files]
+
+    def stop(self):
+        """Emitters stop, records drain."""
+        cdef Cell cell
+        if self.stopping:
+            return
+        self.stopping = True
+        for cell in self.cells:
+            self.mark(cell.position)
+            if cell.emitter and cell.busy and self.cancel is not None and cell.style in (COROUTINE, ASYNC_GENERATOR):
+                self.cancel(cell.position)
+
+    def in_flight(self):
+        """Names of the nodes whose user code is running or awaiting."""
+        return [cell.name for cell in self.cells if (<Cell>cell).busy]
+
+    def busy(self):
+        """Positions of the cells whose user code is running or awaiting."""
+        return [cell.position for cell in self.cells if (<Cell>cell).busy]
+
+    def context_of(self, int position):
+        """Index of the context in which the cell at `position` runs."""
+        return (<Cell>self.table[position]).context
+
+    def left_in(self, int context):
+        """How many nodes of `context` have not ended."""
+        return sum([not (<Cell>cell).ended for cell in self.cells if (<Cell>cell).context == context])
+
+    # -- time -----------------------------------------------------------------------------------------------------------------
+
+    cdef int64_t time(self) except? -2:
+        """The run clock as exactly as the driver allows: the step's time, plus ticks if it lent a counter."""
+        if self.ticking:
+            return self.now_ns + <int64_t>(<double>(df_ticks() - self.ticks_then) * self.ns_per_tick)
+        if self.world is not None:
+            self.now_ns = self.world.now_ns - self.zero_ns
+        return self.now_ns
+
+    cdef void mark(self, int position) noexcept:
+        self.dirty[position >> 6] |= <uint64_t>1 << (position & 63)
+        if (position >> 6) < self.low:
+            self.low = position >> 6
+
+    cdef void mark_readers(self, Output output) noexcept:
+        cdef int i
+        for i in range(output.nreaders):
+            self.mark(output.readers[i])
+
+    cdef void advance(self, int64_t now_ns):
+        """Time is `now_ns`: whose timer is due becomes a candidate."""
+        self.now_ns = now_ns
+        if self.ticking:
+            self.ticks_then = df_ticks()
+        while self.timers.count and self.timers.timers[0].due_ns <= now_ns:
+            self.mark(df_heap_pop(&self.timers))
+
+    cpdef int64_t next_ns(self):
+        """The next timer, or -1: none."""
+        return self.timers.timers[0].due_ns if self.timers.count else -1
+
+    # -- one step -------------------------------------------------------------------------------------------------------------
+
+    cpdef int64_t step(self, int64_t now_ns) except? -2:
+        """Fire what is ready at `now_ns`: one sweep in real time, the whole instant in virtual time.
+
+        Returns: `now_ns` if something is ready still, else the time of the next timer, else -1. Raises NodeFailed.
+        """
+        cdef int position
+        if self.virtual:
+            while True:
+                position = self.choose(now_ns)
+                if position < 0:
+                    return self.next_ns()
+                self.run(position)
+        return self._sweep(now_ns)
+
+    def _sweep(self, int64_t now_ns):
+        cdef int word, bit
+        cdef uint64_t bits, later
+        cdef Cell cell = None
+        self.advance(now_ns)
+        self.poll_words()
+        try:
+            for word in range(self.nwords):
+                later = <uint64_t>-1
+                while True:
+                    bits = self.dirty[word] & later
+                    if not bits:
+                        break
+                    bit = ctz(bits)
+                    later = (<uint64_t>-1 << bit) << 1
+                    self.dirty[word] &= ~(<uint64_t>1 << bit)
+                    cell = <Cell>self.table[word * 64 + bit]
+                    if self.ready(cell):
+                        self.fire(cell)
+        except BaseException as error:
+            self._failed(cell, error)
+        for word in range(self.nwords):
+            if self.dirty[word]:
+                return now_ns
+        return self.next_ns()
+
+    cpdef int choose(self, int64_t now_ns) except -2:
+        """The position of the firing that comes next at `now_ns`, or -1: nothing is ready now. Virtual time only."""
+        cdef int word, bit, position, spare = -1
+        cdef uint64_t bits, passed = 0
+        cdef Cell cell = None
+        self.advance(now_ns)
+        if self.world is not None:
+            for cell in self.file_cells:
+                self.mark(cell.position)
+        self._count_instant(now_ns)
+        word = self.low
+        try:
+            while word < self.nwords:
+                bits = self.dirty[word] & ~passed
+                if not bits:
+                    if word == self.low and not self.dirty[word]:
+                        self.low = word + 1  # `mark` lowers it again
+                    word += 1
+                    passed = 0
+                    continue
+                bit = ctz(bits)
+                position = word * 64 + bit
+                cell = <Cell>self.table[position]
+                if cell.costing and cell.due_ns <= now_ns:
+                    self.dirty[word] &= ~(<uint64_t>1 << bit)
+                    self._end_cost(cell)
+                elif self.occupied[cell.context] and not cell.busy:
+                    passed |= <uint64_t>1 << bit
+                    continue
+                elif cell.pace == FREE and not (self.stopping or cell.flushing or cell.ended or cell.busy):
+                    passed |= <uint64_t>1 << bit
+                    if spare < 0:
+                        spare = position
+                    continue
+                else:
+                    self.dirty[word] &= ~(<uint64_t>1 << bit)
+                    if self.ready(cell):
+                        return position
+                if self.low < word:
+                    word, passed = self.low, 0
+            return self._choose_free(spare) if spare >= 0 else -1
+        except BaseException as error:
+            self._failed(cell, error)
+
+    def _choose_free(self, int position):
+        """Free-running emitters come last in their instant."""
+        cdef Cell cell
+        while position < self.count:
+            cell = <Cell>self.table[position]
+            if cell.pace == FREE and self.dirty[position >> 6] >> (position & 63) & 1 and not self.occupied[cell.context]:
+                self.dirty[position >> 6] &= ~(<uint64_t>1 << (position & 63))
+                if self.ready(cell):
+                    return position
+            position += 1
+        return -1
+
+    cdef int _count_instant(self, int64_t now_ns) except -1:
+        if now_ns != self.instant_ns:
+            self.instant_ns, self.in_instant = now_ns, 0
+        self.in_instant += 1
+        if self.in_instant > MOST_IN_AN_INSTANT:
+            busiest = max(self.cells, key=lambda cell: (<Cell>cell).counters.firings)
+            raise DfcoreError(f"{busiest.name}: needed time to move, was fired with others {MOST_IN_AN_INSTANT} times at "
+                              f"t = {now_ns / 1e9:.6f} s; give an emitter of the loop a rate_hz, an await or a cost_ns")
+        return 0
+
+    cpdef int run(self, int position) except -1:
+        """Begin, call and finish the firing of the cell at `position`. In virtual time; user code may block in a world."""
+        cdef Cell cell = <Cell>self.table[position]
+        try:
+            self.fire(cell)
+        except BaseException as error:
+            self._failed(cell, error)
+        return 0
+
+    def poll(self):
+        """Look at the words that other contexts write. Returns whether anything may be ready: the look before sleep."""
+        cdef int word
+        self.poll_words()
+        for word in range(self.nwords):
+            if self.dirty[word]:
+                return True
+        return False
+
+    cdef bint blocked(self) noexcept:
+        """Whether a node waits for room."""
+        cdef int position
+        for position in range(self.count):
+            if (<Cell>self.table[position]).counters.blocked_edge:
+                return True
+        return False
+
+    cdef bint poll_words(self) except -1:
+        cdef Input input
+        cdef Output output
+        cdef Cell cell
+        for input, position in self.remote_inputs:
+            if df_waiting(&input.reader) or df_ended(&input.reader):
+                cell = <Cell>self.table[<int>position]
+                if not cell.ended and not cell.busy:
+                    self.mark(position)
+        for output, position in self.remote_outputs:
+            cell = <Cell>self.table[<int>position]
+            if not cell.ended and not cell.busy and cell.counters.blocked_edge and df_has_room(&output.writer):
+                self.mark(position)
+            elif not cell.ended and df_all_gone(&output.writer):
+                self.mark(position)
+        for parameter, position in self.remote_parameters:
+            cell = <Cell>self.table[<int>position]
+            if not cell.ended and (<ParameterInput>parameter).changed():
+                self.mark(position)
+        return True
+
+    # -- who is ready ---------------------------------------------------------------------------------------------------------
+
+    cdef bint ready(self, Cell cell) except -1:
+        """L3. A node whose last firing is behind it is ended here."""
+        if cell.busy or cell.ended:
+            return False
+        if cell.flushing or (cell.iterator is not None and not cell.emitter):
+            return self.room(cell)
+        if not cell.emitter:
+            if cell.aged:
+                self.watch(cell)
+            return self.inputs_ready(cell) and self.room(cell)
+        if self.stopping:
+            self.end(cell)
+            return False
+        if (cell.pace == GRID or cell.pace == FREE) and cell.due_ns > self.now_ns:
+            return False
+        if cell.pace == FILE and not (cell.readable or self._file_ready(cell)):
+            return False
+        return self.room(cell)
+
+    def _file_ready(self, Cell cell):
+        return cell.file_ready is not None and any([ready() for ready in cell.file_ready])
+
+    cdef bint inputs_ready(self, Cell cell) except -1:
+        """Every triggering input holds a record. An input that will never hold one again ends the node."""
+        cdef int i
+        cdef Input end, waiting = None
+        cdef ParameterInput parameter
+        for i in range(cell.ninputs):
+            end = <Input>cell.inputs[i]
+            if not end.ready():
+                if end.ended():
+                    self.end(cell)
+                    return False
+                waiting = end
+        if waiting is None:
+            if cell.counters.firings == 0 and cell.nvalues:
+                return self._required_there(cell)
+            return True
+        cell.counters.waiting_edge = waiting.index + 1
+        if self.stopping and cell.ends_with_stop:
+            self.end(cell)
+        return False
+
+    def _required_there(self, Cell cell):
+        """Every parameter without a default has its first value."""
+        cdef ParameterInput parameter
+        declared = self.plan.nodes[cell.index].parameters
+        for parameter in cell.parameters:
+            if parameter.settings or parameter.changed() or parameter.counters.read:
+                continue
+            if any([p.required for p in declared if p.edge == parameter.index]):
+                cell.counters.waiting_edge = parameter.index + 1
+                if df_ended(&parameter.reader):
+                    self.end(cell)
+                return False
+        return True
+
+    cdef bint room(self, Cell cell) except -1:
+        """Every lossless output has room."""
+        cdef int i
+        for i in range(cell.noutputs):
+            if not df_has_room(&(<Output>cell.outputs[i]).writer) and not self.no_room(cell, <Output>cell.outputs[i]):
+                return False
+        if cell.counters.blocked_edge:
+            cell.counters.blocked_edge = 0
+        return True
+
+    cdef bint no_room(self, Cell cell, Output output) except -1:
+        """Say what `cell` waits for, look once more, and return whether there is room after all."""
+        cdef int full = df_full_end(&output.writer)
+        if full < 0:
+            return True
+        edge = self.plan.edges[self.plan.outputs[output.index].edges[full]]
+        if edge.on_full == "error":
+            raise RecordLost(f"{edge.name}: needed room for one more record, was full with {edge.depth} that "
+                             f"{self.plan.nodes[edge.node].name} has not read; give it a larger depth, or on_full=\"wait\"")
+        cell.counters.blocked_edge = edge.index + 1
+        if cell.pace == GRID and not cell.held_back:
+            self._warn_held_back(cell, edge)
+        if output.ncontexts:
+            df_want(&output.writer)
+            if df_has_room(&output.writer):
+                return True
+        return False
+
+    def _warn_held_back(self, Cell cell, edge):
+        cell.held_back = True
+        self.warnings.append(f"{cell.name}: needed room at its grid point, was held back by the full edge {edge.name}; give it more "
+                             "depth, a policy that drops, or a faster reader")
+
+    # -- age ------------------------------------------------------------------------------------------------------------------
+
+    cdef int watch(self, Cell cell) except -1:
+        """`max_age_s`, watched even while nothing arrives: acts once, and arms the timer for the next look."""
+        cdef int i
+        cdef Input end
+        cdef int64_t due, next = -1
+        for i in range(cell.ninputs):
+            end = <Input>cell.inputs[i]
+            if end.max_age_ns < 0 or end.last_origin_ns < 0 or end.stale:
+                continue
+            due = end.last_origin_ns + end.max_age_ns + 1
+            if due <= self.now_ns and not end.ready():
+                self._stale(cell, end)
+            elif next < 0 or due < next:
+                next = due
+        if next >= 0 and (cell.watch_ns <= self.now_ns or next < cell.watch_ns):
+            cell.watch_ns = max(next, self.now_ns + 1)
+            df_heap_push(&self.timers, cell.watch_ns, cell.position)
+        return 0
+
+    def _stale(self, Cell cell, Input end):
+        end.stale = True
+        if end.on_stale == 0:
+            self.call_safe(cell)
+        elif end.on_stale == 2:
+            cell.failing_input = end.name
+            raise TimeoutError(f"{cell.name}.{end.name}: needed a record younger than {end.max_age_ns / 1e9} s, was none")
+
+    cdef bint fresh(self, Cell cell) except -1:
+        """Take the records whose age matters. False: one was too old; it is given back and nothing fires."""
+        cdef int i
+        cdef Input end
+        cdef int64_t now_ns = self.time(), origin
+        for i in range(cell.ninputs):
+            end = <Input>cell.inputs[i]
+            if end.max_age_ns < 0 or end.held != NULL:
+                continue
+            end.take(now_ns)
+            origin = end.peek_origin()
+            if origin >= 0 and now_ns - origin > end.max_age_ns:
+                end.release(False)
+                if not end.stale:
+                    self._stale(cell, end)
+                self.mark(cell.position)
+                return False
+            end.stale = False
+        return True
+
+    cdef int call_safe(self, Cell cell) except -1:
+        safe = getattr(cell.node, "safe", None)
+        if safe is None:
+            return 0
+        cell.method = "safe"
+        answer = safe()
+        if inspect.isawaitable(answer):
+            self.side(answer)
+        cell.method = "flush" if cell.flushing else "compute"
+        return 0
+
+    # -- a firing -------------------------------------------------------------------------------------------------------------
+
+    cdef int fire(self, Cell cell) except -1:
+        """One firing, or one resumption of a generator. A coroutine's goes on by itself and comes back to `resolve`."""
+        if cell.iterator is None and not cell.flushing and cell.aged and not self.fresh(cell):
+            return 0
+        self.begin(cell)
+        if cell.style == PLAIN or cell.style == SINK:
+            return self.settle(cell, cell.call())
+        if cell.style == GENERATOR:
+            return self.resume(cell)
+        self.occupied[cell.context] = False  # an await holds the node, not its context
+        if self.launch is None:
+            raise Unstarted(f"{cell.name}: needed an event loop for `async def`, found none")
+        if cell.style == COROUTINE:
+            self.launch(cell.position, cell.call())
+            return 0
+        if cell.iterator is None:
+            cell.iterator = cell.call()
+        self.launch(cell.position, cell.iterator.__anext__())
+        return 0
+
+    cdef int begin(self, Cell cell) except -1:
+        cdef bint resumed = cell.iterator is not None and not cell.emitter
+        cell.busy = True
+        cell.counters.in_flight = 1
+        self.occupied[cell.context] = self.virtual
+        if resumed or cell.flushing:
+            return 0
+        cell.take(self.now_ns)
+        cell.ready_ns = self.now_ns
+        if cell.pace == GRID:
+            self.pace_grid(cell)
+        cell.readable = False
+        return 0
+
+    cdef int pace_grid(self, Cell cell) except -1:
+        """Count lateness and find the next grid point: absolute, so nothing drifts."""
+        cdef uint64_t next = cell.grid + 1, after
+        cdef int64_t due = df_grid(cell.grid, cell.numerator, cell.denominator)
+        df_histogram_add(&cell.counters.lateness, self.now_ns - due)
+        cell.ready_ns = due
+        if cell.catch_up:
+            if df_grid(next, cell.numerator, cell.denominator) <= self.now_ns:
+                cell.counters.overruns += 1
+        else:
+            after = df_grid_after(self.now_ns, cell.numerator, cell.denominator)
+            cell.counters.overruns += after - next
+            next = after
+        cell.grid = next
+        cell.due_ns = df_grid(next, cell.numerator, cell.denominator)
+        return 0
+
+    cdef int resume(self, Cell cell) except -1:
+        """Run a generator up to its next yield."""
+        cdef PyObject *value
+        if cell.iterator is None:
+            cell.iterator = cell.call()
+        value = PyIter_Next(cell.iterator)
+        if value == NULL:
+            return self.exhaust(cell)
+        result = <object>value
+        Py_DECREF(result)
+        return self.settle(cell, result)
+
+    cdef int exhaust(self, Cell cell) except -1:
+        """A generator has nothing more to yield."""
+        cell.iterator = None
+        cell.stopped = cell.emitter or cell.stopped
+        return self.complete(cell, True)
+
+    cdef int settle(self, Cell cell, object result) except -1:
+        """Put a result into slots; publish it now, or when its declared cost has passed."""
+        cdef int found
+        cdef int64_t cost
+        if result is None and cell.flushing:
+            cell.drop_outputs()
+        else:
+            found = cell.deliver(result)
+            if found & STOPPED:
+                cell.stopped = True
+        if self.virtual and cell.fixed_cost != 0:
+            cost = self.cost_of(cell)
+            if cost > 0:
+                cell.costing = True
+                cell.due_ns = self.time() + cost
+                self.occupied[cell.context] = True
+                return df_heap_push(&self.timers, cell.due_ns, cell.position)
+        return self.complete(cell)
+
+    cdef int64_t cost_of(self, Cell cell) except -1:
+        if cell.fixed_cost >= 0:
+            return cell.fixed_cost
+        if callable(cell.cost):
+            return int(cell.cost(cell.random()))
+        return int(cell.cost[cell.firing % len(cell.cost)])
+
+    def _end_cost(self, Cell cell):
+        cell.costing = False
+        self.complete(cell)
+
+    cdef int complete(self, Cell cell, bint exhausted=False) except -1:
+        """The firing is over: publish, give the records back, and see who may fire now.
+
+        `exhausted`: a generator had nothing more to yield, which is no firing of an emitter.
+        """
+        cdef int64_t now_ns = self.time()
+        cdef bint partial = cell.iterator is not None and not cell.emitter
+        self.publish(cell, now_ns)
+        cell.busy = False
+        cell.counters.in_flight = 0
+        self.occupied[cell.context] = False
+        if cell.flushing:
+            if cell.iterator is None or cell.stopped:
+                return self.finalize(cell)
+            self.mark(cell.position)
+            return 0
+        if partial and not cell.stopped:
+            self.mark(cell.position)
+            return 0
+        self._give_back(cell)
+        if not (exhausted and cell.emitter):
+            self.judge(cell, now_ns)
+            cell.firing += 1
+            cell.counters.firings += 1
+        if cell.stopped:
+            cell.iterator = None
+            return self.end(cell)
+        return self.rearm(cell, now_ns)
+
+    cdef int publish(self, Cell cell, int64_t now_ns) except -1:
+        cdef int i
+        cdef Output output
+        for i in range(cell.noutputs):
+            output = <Output>cell.outputs[i]
+            if output.header != NULL:
+                output.publish(now_ns, cell.origin_ns, cell.firing)
+                self.mark_readers(output)
+        return 0
+
+    cdef int _give_back(self, Cell cell) except -1:
+        """Tails move; whoever was blocked on that room becomes a candidate."""
+        cdef int i
+        cdef Input end
+        cell.release(True)
+        for i in range(cell.ninputs):
+            end = <Input>cell.inputs[i]
+            if end.writer >= 0 and (<Cell>self.table[end.writer]).counters.blocked_edge:
+                self.mark(end.writer)
+        return 0
+
+    cdef int judge(self, Cell cell, int64_t now_ns) except -1:
+        """Durations and deadlines. Decisions use the clock; the tick counter is for statistics."""
+        cdef uint64_t ticks
+        cdef int64_t duration
+        if self.ticking:
+            ticks = df_ticks()
+            duration = now_ns - cell.now_ns
+            cell.counters.busy_ticks += ticks - self.ticks_then
+            cell.last_ticks = ticks
+        else:
+            duration = now_ns - cell.now_ns
+            cell.counters.busy_ticks += duration
+        df_histogram_add(&cell.counters.duration, duration)
+        if cell.deadline_ns >= 0 and now_ns - cell.ready_ns > cell.deadline_ns:
+            cell.counters.deadline_misses += 1
+            if cell.on_deadline == 1:
+                self.call_safe(cell)
+            elif cell.on_deadline == 2:
+                raise TimeoutError(f"{cell.name}: needed its firing {cell.firing} done {cell.deadline_ns / 1e9} s after it was ready, "
+                                   f"was {(now_ns - cell.ready_ns) / 1e9:.6f} s")
+        return 0
+
+    cdef int rearm(self, Cell cell, int64_t now_ns) except -1:
+        """See to it that the cell is asked again: by its timer, its inputs, or at once."""
+        cdef int i
+        cdef Input end
+        if cell.pace == INPUTS:
+            for i in range(cell.ninputs):
+                end = <Input>cell.inputs[i]
+                if end.reader.seen == end.reader.tail and end.initial_taken == end.initial_count:
+                    if not df_ended(&end.reader):
+                        return 0
+            self.mark(cell.position)
+        elif cell.pace == GRID:
+            if cell.due_ns <= now_ns:
+                self.mark(cell.position)
+            else:
+                return df_heap_push(&self.timers, cell.due_ns, cell.position)
+        elif cell.pace == FREE and self.virtual and now_ns == cell.now_ns:
+            cell.due_ns = now_ns + FREE_COST_NS
+            return df_heap_push(&self.timers, cell.due_ns, cell.position)
+        else:
+            self.mark(cell.position)
+        return 0
+
+    # -- coroutines -----------------------------------------------------------------------------------------------------------
+
+    def resolve(self, int position, result):
+        """The coroutine of a firing has returned `result`, or its generator has yielded it."""
+        cdef Cell cell = <Cell>self.table[position]
+        try:
+            self.settle(cell, result)
+        except BaseException as error:
+            self._failed(cell, error)
+
+    def reject(self, int position, error):
+        """The coroutine of a firing has raised."""
+        cdef Cell cell = <Cell>self.table[position]
+        try:
+            if isinstance(error, StopAsyncIteration) and cell.style == ASYNC_GENERATOR:
+                self.exhaust(cell)
+            else:
+                self._failed(cell, error)
+        except NodeFailed:
+            raise
+        except BaseException as late:
+            self._failed(cell, late)
+
+    def cancelled(self, int position):
+        """The coroutine of a firing was cancelled by `stop`: it publishes nothing, and its node ends."""
+        cdef Cell cell = <Cell>self.table[position]
+        cell.drop_outputs()
+        cell.release(False)
+        cell.busy, cell.iterator = False, None
+        cell.counters.in_flight = 0
+        self.end(cell)
+
+    # -- end of stream and failure --------------------------------------------------------------------------------------------
+
+    cdef int end(self, Cell cell) except -1:
+        """The last firing is behind it: let it flush, then end it."""
+        flush = getattr(cell.node, "flush", None)
+        if cell.flushing or cell.ended:
+            return 0
+        cell.stopped = False
+        cell.iterator = None
+        if flush is None:
+            return self.finalize(cell)
+        cell.flushing, cell.method, cell.compute = True, "flush", flush
+        cell.now_ns, cell.origin_ns = self.now_ns, self.now_ns
+        if inspect.isasyncgenfunction(flush):
+            cell.style = ASYNC_GENERATOR
+        elif inspect.iscoroutinefunction(flush):
+            cell.style = COROUTINE
+        else:
+            cell.style = GENERATOR if inspect.isgeneratorfunction(flush) else PLAIN
+        self.mark(cell.position)
+        return 0
+
+    cdef int finalize(self, Cell cell) except -1:
+        """Close its outputs behind their last record, leave its inputs."""
+        cdef int i
+        cdef Input end
+        cdef ParameterInput parameter
+        cell.ended, cell.flushing, cell.iterator = True, False, None
+        cell.counters.state, cell.counters.in_flight, cell.counters.timed = ENDED, 0, 0
+        cell.counters.waiting_edge = cell.counters.blocked_edge = 0
+        self.remaining -= 1
+        for i in range(cell.noutputs):
+            (<Output>cell.outputs[i]).close()
+            self.mark_readers(<Output>cell.outputs[i])
+        for i in range(cell.ninputs):
+            end = <Input>cell.inputs[i]
+            end.leave()
+            if end.writer >= 0:
+                self._reader_left(<Cell>self.table[end.writer])
+        for parameter in cell.parameters:
+            parameter.leave()
+        return 0
+
+    cdef int _reader_left(self, Cell cell) except -1:
+        """Closing travels upstream: whose outputs are all without readers ends (RULES 21)."""
+        if not cell.ended:
+            self.mark(cell.position)
+        return 0
+
+    def close_outputs(self):
+        """The run is being given up: nobody downstream shall wait for what will not come."""
+        cdef Cell cell
+        for cell in self.cells:
+            for output in cell.output_list:
+                (<Output>output).count_losses()
+
+    def _failed(self, Cell cell, error):
+        """Raise `error` as the failure of `cell`. KeyboardInterrupt and our own failures go through as they are."""
+        if isinstance(error, (KeyboardInterrupt, NodeFailed, Stopped)):
+            raise error
+        cell.counters.errors += 1
+        cell.counters.state = FAILED
+        holds = cell.holds()
+        input = cell.failing_input
+        seq = holds.get(input) if input else next(iter(holds.values()), None)
+        inputs = "".join([f", {name} seq {number}" for name, number in holds.items()])
+        raise NodeFailed(
+            f"{cell.name}: {cell.method} raised {type(error).__name__}: {error} "
+            f"(firing {cell.firing}, t = {self.now_ns / 1e9:.6f} s{inputs})",
+            node=cell.name, input=input, seq=seq, firing=cell.firing, method=cell.method,
+        ) from error
