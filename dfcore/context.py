@@ -1,0 +1,157 @@
+"""One context of a real-time run: build its scheduler, open its nodes, fire, close. And the main program of a process context.
+
+Laws: everything a context owns is made here and let go here, however the run ends (L8); nobody fires before everybody's `open`
+is done; the first failure in time ends the run. Where the context runs, in the calling thread, a thread of its own or a process of
+its own, is the supervisor's business.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine, Sequence
+from typing import Any
+
+from ._bell import Bell
+from ._driver import Driver, ticks
+from ._scheduler import Scheduler
+from .aio import Tasks
+from .clock import thread_cpu_ns
+from .life import Life, needs_loop, run_now
+from .memory import Memory
+from .plan import Plan
+
+
+class ContextRunner:
+    """One context. States: made, open, run, closed; used once.
+
+    Args:
+        plan, memory: the run's.
+        index: of the context.
+        nodes: node index -> object, for the nodes of this context.
+        eventfds: one per context, and last the supervisor's.
+        values: output index -> list of the values of an object output, shared by the contexts of this process.
+        seed, digest: as in `Graph.run`.
+        liveness: descriptor whose end of file means that the parent is gone; -1: none.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        memory: Memory,
+        index: int,
+        nodes: dict[int, Any],
+        eventfds: Sequence[int],
+        values: dict[int, list[Any]],
+        *,
+        seed: int,
+        digest: bool,
+        liveness: int = -1,
+    ):
+        context = plan.contexts[index]
+        self.plan, self.index = plan, index
+        self._life = Life(plan, nodes, context.nodes)
+        self._scheduler = Scheduler(plan, memory, nodes, values, list(eventfds), virtual=False, digest=digest, seed=seed)
+        bell = Bell(memory.buffer(0), plan.layout.contexts[index], eventfds[index])
+        self._driver = Driver(
+            self._scheduler, bell, memory, plan.layout.run, eventfds[-1], round(context.spin_us * 1e3), liveness
+        )
+        self._began, self._cpu_ns = ticks(), thread_cpu_ns()
+        self._loop = asyncio.Runner() if needs_loop(plan, nodes) else None
+
+    @property
+    def results(self) -> dict[int, Any]:
+        """Node index -> what its `close` returned."""
+        return self._life.results
+
+    def info(self) -> dict[str, Any]:
+        """What the report says of this context."""
+        return {
+            "cpu_s": (thread_cpu_ns() - self._cpu_ns) / 1e9,
+            "wakeups": self._driver.wakeups,
+            "ns_per_tick": self.ns_per_tick(),
+            "warnings": list(self._scheduler.warnings),
+        }
+
+    def ns_per_tick(self) -> float:
+        """Nanoseconds of one tick of the time-stamp counter, measured since the context was made."""
+        (ticks_then, ns_then), (ticks_now, ns_now) = self._began, ticks()
+        return (ns_now - ns_then) / max(ticks_now - ticks_then, 1)
+
+    def open(self) -> None:
+        """Open all nodes. Raises NodeFailed; those that were open by then are closed by `close`."""
+        self._do(self.aopen())
+
+    def run(self) -> bool:
+        """Wait for time 0 and fire until every node has ended (True) or the run is aborted (False). Raises NodeFailed."""
+        if self._loop is not None:
+            return self._loop.run(self.arun())
+        if not self._driver.wait_for_start():
+            return False
+        self._scheduler.begin_run(self.ns_per_tick())
+        ended: bool = self._driver.run()
+        return ended
+
+    def close(self) -> None:
+        """Make safe and close all nodes that were opened. Raises the first NodeFailed, after all were closed."""
+        try:
+            self._do(self.aclose())
+        finally:
+            if self._loop is not None:
+                self._loop.close()
+
+    async def aopen(self) -> None:
+        """`open`, in the caller's event loop."""
+        self._scheduler.attach()
+        await self._life.open()
+        self._driver.watch_files()
+
+    async def arun(self) -> bool:
+        """`run`, in the caller's event loop."""
+        awake = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        files = [self._driver.bell.epoll_fd, self._driver.timer_fd()]
+        for fd in files:
+            loop.add_reader(fd, awake.set)
+        tasks = Tasks(self._scheduler, awake.set)
+        try:
+            return await self._drive(awake, tasks)
+        finally:
+            for fd in files:
+                loop.remove_reader(fd)
+            await tasks.end()
+
+    async def _drive(self, awake: asyncio.Event, tasks: Tasks) -> bool:
+        while (started := self._driver.starting()) is None:
+            await awake.wait()
+            awake.clear()
+        if not started:
+            return False
+        self._scheduler.begin_run(self.ns_per_tick())
+        while True:
+            awake.clear()
+            idle = self._driver.turn()
+            if tasks.error is not None:
+                raise tasks.error
+            if idle is False:
+                return not self._scheduler.remaining
+            if idle:
+                await awake.wait()
+            else:
+                await asyncio.sleep(0)
+
+    async def aclose(self) -> None:
+        """`close`, in the caller's event loop."""
+        self._driver.unwatch_files()
+        await self._life.close()
+        self._scheduler.close_outputs()
+        self._scheduler.detach()
+        if self._life.failures:
+            first, *others = self._life.failures
+            first.others = (*first.others, *others)
+            raise first
+
+    def _do(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        if self._loop is not None:
+            self._loop.run(coroutine)
+        else:
+            run_now(coroutine)

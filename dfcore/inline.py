@@ -1,0 +1,178 @@
+"""Virtual time without a world: one table, one thread, and a clock that jumps.
+
+Laws: time is one integer and moves only when nothing can happen any more at the instant it shows; user code takes no time unless
+it awaits or declares a cost. There is no event heap here: the table says when it wants to be asked again. Nothing waits for real,
+but user code that blocks.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from ._scheduler import Scheduler
+from .aio import ClockLoop, Tasks
+from .errors import GraphError, Problem
+from .life import Life, needs_loop, run_now
+from .plan import Plan
+
+#: States of a run, as in `control.py`.
+STOP, ABORT = 2, 3
+
+
+class Orders:
+    """What the program tells a run that has no control line: `state` only ever grows. `wake` is called after it did."""
+
+    def __init__(self) -> None:
+        self.state = 0
+        self.wake: Callable[[], None] = lambda: None
+
+    def raise_to(self, state: int) -> None:
+        """Go on to STOP or ABORT."""
+        self.state = max(self.state, state)
+        self.wake()
+
+
+class Inline:
+    """One run in virtual time, in the calling thread.
+
+    Args:
+        plan, nodes: the run's; every node of the graph.
+        scheduler: the one table.
+        duration_ns: when emitters stop; None: never by themselves.
+        orders: from other threads, and from signals.
+        stuck: tells why nothing can happen any more: a Problem.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        nodes: dict[int, Any],
+        scheduler: Scheduler,
+        duration_ns: int | None,
+        orders: Orders,
+        stuck: Callable[[], Problem],
+    ):
+        self.now_ns = 0
+        self.life = Life(plan, nodes, [node.index for node in plan.nodes])
+        self._plan, self._nodes, self._scheduler = plan, nodes, scheduler
+        self._duration_ns, self._orders, self._stuck = duration_ns, orders, stuck
+        self._tasks: Tasks | None = None
+        self._done: asyncio.Future[None] | None = None  # while coroutines may fire
+
+    def run(self, opened: Callable[[], None]) -> None:
+        """Open, fire to the end, close. `opened` is called when every node is open. Raises NodeFailed, GraphError (deadlock)."""
+        if needs_loop(self._plan, self._nodes):
+            self._run_in_loop(opened)
+        else:
+            run_now(self._live(opened, self._fire_all))
+
+    async def _live(self, opened: Callable[[], None], fire: Callable[[], Any]) -> None:
+        self._scheduler.attach()
+        try:
+            await self.life.open()
+            self._refuse_files()
+            self._scheduler.begin_run()
+            opened()
+            await fire()
+        finally:
+            await self.life.close()
+            self._scheduler.close_outputs()
+            self._scheduler.detach()
+        if self.life.failures:
+            raise self.life.failures[0]
+
+    def _refuse_files(self) -> None:
+        for _, cell in self._scheduler.files():
+            raise GraphError(
+                Problem(
+                    code="file",
+                    where=f"{cell.name}.wait_for",
+                    needed="a file that has virtual time",
+                    found="a file descriptor of this machine",
+                    do="run in a `World`, with a simulated device, or in real time",
+                )
+            )
+
+    async def _fire_all(self) -> None:
+        while self._scheduler.remaining and self._orders.state < ABORT:
+            if not self._turn():
+                return
+
+    def _turn(self) -> bool:
+        """Fire the whole instant, then move time. False: every node has ended."""
+        scheduler = self._scheduler
+        self._heed()
+        next_ns = scheduler.step(self.now_ns)
+        if not scheduler.remaining:
+            return False
+        moved = self._next(next_ns)
+        if moved is None:
+            raise GraphError(self._stuck())
+        self.now_ns = moved
+        return True
+
+    def _heed(self) -> None:
+        over = self._duration_ns is not None and self.now_ns >= self._duration_ns
+        if (over or self._orders.state >= STOP) and not self._scheduler.stopping:
+            self._scheduler.stop()
+
+    def _next(self, next_ns: int, loop_ns: int | None = None) -> int | None:
+        """When something happens next: a timer of the table, one of the loop, the end of the run; None: never."""
+        times = [] if next_ns < 0 else [next_ns]
+        if loop_ns is not None:
+            times.append(loop_ns)
+        if self._duration_ns is not None and not self._scheduler.stopping:
+            times.append(self._duration_ns)
+        return min(times, default=None)
+
+    # -- with coroutines ------------------------------------------------------------------------------------------------------
+
+    def _run_in_loop(self, opened: Callable[[], None]) -> None:
+        loop = ClockLoop(lambda: self.now_ns, self._wait, lambda: None)
+        try:
+            loop.run_until_complete(self._live(opened, self._fire_in_loop))
+            loop.run_until_complete(loop.shutdown_asyncgens())
+        finally:
+            self._done = None
+            loop.close()
+
+    async def _fire_in_loop(self) -> None:
+        self._done = asyncio.get_running_loop().create_future()
+        self._tasks = Tasks(self._scheduler, lambda: None)
+        try:
+            await self._done
+        finally:
+            self._done = None
+            await self._tasks.end()
+
+    def _wait(self, timeout_ns: int | None) -> None:
+        """The loop has nothing to do for `timeout_ns`: fire one, or move time."""
+        if timeout_ns == 0 or self._done is None or self._done.done():
+            if timeout_ns and self._done is None:
+                self.now_ns += timeout_ns  # an `await` in open or close
+            return
+        try:
+            if self._fire_one():
+                return
+            moved = self._next(self._scheduler.next_ns(), None if timeout_ns is None else self.now_ns + timeout_ns)
+            if moved is None:
+                raise GraphError(self._stuck())
+            self.now_ns = moved
+        except BaseException as error:
+            self._done.set_exception(error)
+
+    def _fire_one(self) -> bool:
+        """One firing, and back to the loop, for it may have woken a coroutine. False: nothing is ready now."""
+        assert self._tasks is not None
+        if self._tasks.error is not None:
+            raise self._tasks.error
+        self._heed()
+        position = self._scheduler.choose(self.now_ns)
+        if position >= 0:
+            self._scheduler.run(position)
+        if not self._scheduler.remaining or self._orders.state >= ABORT:
+            self._done.set_result(None)
+            return True
+        return position >= 0
