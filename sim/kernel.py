@@ -237,11 +237,12 @@ class Kernel:
         if self._parks % COLLECT_EVERY == 0:
             gc.collect(1)
         while True:
-            if self._posts:
-                self._run_posts()
             if self.closing:
                 return self._ready.popleft() if self._ready else self.main
             self._run_due()
+            if self._posts:
+                self._run_posts()
+                continue
             if self._ready:
                 task = self._ready.popleft()
                 task.state = RUNNING
@@ -279,7 +280,7 @@ class Kernel:
         elif self.virtual and next_ns is not None:
             self.now = next_ns
         else:
-            self.pace.sleep_until(next_ns)
+            self._posts.extend((function, ()) for function in self.pace.sleep_until(next_ns))
 
     # bells -------------------------------------------------------------------------------------------------------------------
 

@@ -28,8 +28,8 @@ class Pace:
         """World time by the machine's clock."""
         raise NotImplementedError
 
-    def sleep_until(self, time_ns: int | None) -> None:
-        """Wait until that world time, an `interrupt`, or a watched file; None: without end."""
+    def sleep_until(self, time_ns: int | None) -> list[Callable[[], None]]:
+        """Wait until that world time, an `interrupt`, or a watched file; None: without end. The functions of files that are ready."""
         raise NotImplementedError
 
     def interrupt(self) -> None:
@@ -48,7 +48,7 @@ class VirtualPace(Pace):
 class WallPace(Pace):
     """Time runs with the machine's clock, `scale` times as fast.
 
-    Files given to `add_reader` are looked at while the world sleeps; their functions are called in the thread that waits.
+    Files given to `add_reader` are looked at while the world sleeps; their functions are called as events.
     """
 
     virtual = False
@@ -58,6 +58,7 @@ class WallPace(Pace):
         self._origin_ns = 0
         self._event = -1
         self._readers: dict[int, Callable[[], None]] = {}
+        self._writers: dict[int, Callable[[], None]] = {}
 
     def start(self) -> None:
         """World time is 0 now."""
@@ -76,19 +77,26 @@ class WallPace(Pace):
         """Look at `fd` no more."""
         self._readers.pop(fd, None)
 
-    def sleep_until(self, time_ns: int | None) -> None:
-        """Wait until that world time, an `interrupt`, or a watched file; None: without end."""
+    def add_writer(self, fd: int, function: Callable[[], None]) -> None:
+        """Call `function()` whenever `fd` is writable while the world sleeps."""
+        self._writers[fd] = function
+
+    def remove_writer(self, fd: int) -> None:
+        """Look at `fd` no more."""
+        self._writers.pop(fd, None)
+
+    def sleep_until(self, time_ns: int | None) -> list[Callable[[], None]]:
+        """Wait until that world time, an `interrupt`, or a watched file; None: without end. The functions of files that are ready."""
         timeout_s = None if time_ns is None else max(0.0, (time_ns - self.now_ns()) / self.scale / 1e9)
         self.asleep = True
         try:
-            ready, _, _ = _select([self._event, *self._readers], [], [], timeout_s)
+            readable, writable, _ = _select([self._event, *self._readers], [*self._writers], [], timeout_s)
         finally:
             self.asleep = False
-        for fd in ready:
-            if fd == self._event:
-                os.eventfd_read(fd)
-            elif fd in self._readers:
-                self._readers[fd]()
+        if self._event in readable:
+            os.eventfd_read(self._event)
+            readable.remove(self._event)
+        return [self._readers[fd] for fd in readable] + [self._writers[fd] for fd in writable]
 
     def interrupt(self) -> None:
         """End a `sleep_until`, from any thread."""

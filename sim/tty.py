@@ -73,7 +73,10 @@ class Tty:
 
     def add_watch(self, bell: Bell | None, when: Callable[[], int | None]) -> Watch:
         """Have `bell` rung when `when()` has come."""
-        watch = Watch(bell, when)
+        return self.attach(Watch(bell, when))
+
+    def attach(self, watch: Watch) -> Watch:
+        """Look at `watch` too."""
         self._watches.append(watch)
         self._arm(watch)
         return watch
@@ -82,7 +85,8 @@ class Tty:
         """Take a watch away."""
         if watch.entry is not None:
             Kernel.cancel(watch.entry)
-        self._watches.remove(watch)
+        if watch in self._watches:
+            self._watches.remove(watch)
 
     def _arm(self, watch: Watch) -> None:
         at_ns = watch.when()
@@ -96,7 +100,7 @@ class Tty:
 
     def changed(self) -> None:
         """Look again at every watch: lanes, buffers or lines are not what they were."""
-        for watch in self._watches:
+        for watch in list(self._watches):
             self._arm(watch)
 
     def when_readable(self, need: int = 1) -> int | None:

@@ -59,7 +59,6 @@ class World:
         self._state = "new"
         self._patches = Patches()
         self._bridges: list[Any] = []
-        self._waiting: list[Callable[[], None]] = []
         self._names = itertools.count(1)
 
     # opening and closing ------------------------------------------------------------------------------------------------------
@@ -85,12 +84,12 @@ class World:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        failure = self.kernel.failure
         try:
             self._end_tasks()
         finally:
             self._restore()
-        if failure is not None and not _is_from(error, failure):
+        failure = self.kernel.failure
+        if failure is not None and error is not failure:
             raise failure
 
     def _end_tasks(self) -> None:
@@ -297,10 +296,6 @@ def _pin() -> set[int] | None:
 
 
 _real_join = threading.Thread.join
-
-
-def _is_from(error: BaseException | None, failure: BaseException) -> bool:
-    return error is failure
 
 
 if __package__ + ".url" not in serial.protocol_handler_packages:

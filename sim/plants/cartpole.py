@@ -57,8 +57,8 @@ class CartPole:
         _, v, theta, omega = state
         sine, cosine = sin(theta), cos(theta)
         moment = self.pole_kg * self.half_length_m
-        push = (self.force + moment * omega * omega * sine) / self.total_kg
-        inertia = self.half_length_m * (4.0 / 3.0 - self.pole_kg * cosine * cosine / self.total_kg)
+        push = (self.force + moment * (omega * omega) * sine) / self.total_kg
+        inertia = self.half_length_m * (4.0 / 3.0 - self.pole_kg * (cosine * cosine) / self.total_kg)
         alpha = (self.gravity * sine - cosine * push) / inertia
         return v, push - moment * alpha * cosine / self.total_kg, omega, alpha
 
