@@ -37,7 +37,10 @@ class Plant(SerialDevice):
         self.plant = CartPole(theta=self.theta)
         self.released_ns: int | None = None
         self.readings, self.forces = Frames("<4f"), Frames("<f")
-        self.every(PERIOD_S, self.measure)
+        self.timer = self.every(PERIOD_S, self.measure)
+
+    def on_close(self) -> None:
+        self.timer.cancel()
 
     def on_data(self, data: bytes) -> None:
         self.forces.feed(data)

@@ -42,7 +42,7 @@ def virtual_run(theta: float = 0.2, seed: int = 0, duration_s: float = 10.0) -> 
         line = world.serial(cartpole.SIMULATED, Plant(theta))
         graph = cartpole.CartPole(cartpole.SIMULATED)
         graph.run(duration_s, seed=seed)
-        return graph, bytes(line.received)
+        return graph, line.sent
 
 
 def forces(data: bytes) -> list[float]:
