@@ -64,6 +64,7 @@ def install(kernel: Kernel, files: Files, patches: Patches) -> None:
     replacements = {id(real): shim for real, shim in [*_clocks(kernel), *_makers(kernel)]}
     patches.rebind(replacements)
     _start_threads(kernel, patches)
+    patches.set(threading, "excepthook", _excepthook(kernel, threading.excepthook))
     patches.set(threading.Thread, "join", _join(kernel))
     patches.set(threading.Thread, "is_alive", _is_alive(kernel))
     # held while a thread is started, which parks: a real lock would block whoever submits meanwhile
@@ -153,6 +154,14 @@ def _start_threads(kernel: Kernel, patches: Patches) -> None:
         return real_start(lambda *_: kernel.run_task(task, lambda: function(*arguments)), *args, **keywords)
 
     patches.set(threading, name, start)
+
+
+def _excepthook(kernel: Kernel, real: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    def excepthook(args: Any) -> Any:
+        if not (kernel.closing and args.exc_type is SystemExit and kernel.current() is not None):
+            return real(args)
+
+    return excepthook
 
 
 def _task_of(kernel: Kernel, thread: threading.Thread) -> Task | None:

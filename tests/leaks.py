@@ -13,8 +13,8 @@ def children() -> set[str]:
     """The child processes of this process that have not been waited for, as `pid name`."""
     found = set()
     for task in pathlib.Path("/proc/self/task").iterdir():
-        for pid in (task / "children").read_text().split():
-            with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError):  # a thread or child may end while it is looked at
+            for pid in (task / "children").read_text().split():
                 found.add(f"process {pid} {pathlib.Path('/proc', pid, 'comm').read_text().strip()}")
     return found
 
