@@ -27,7 +27,9 @@ def advise(
     )
 
 
-def needed_depths(nodes: Sequence[NodePlan], outputs: Sequence[OutputPlan], edges: Sequence[EdgePlan]) -> dict[int, tuple[int, int]]:
+def needed_depths(
+    nodes: Sequence[NodePlan], outputs: Sequence[OutputPlan], edges: Sequence[EdgePlan]
+) -> dict[int, tuple[int, int]]:
     """Edges too short for declared ratios: edge index -> (depth it needs, index of the edge that makes it wait).
 
     Where paths of different rates meet again, the faster one has to hold all the records that the slower one needs before it

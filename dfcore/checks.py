@@ -26,6 +26,7 @@ OVERRUN = ("skip", "catch_up")
 ON_DEADLINE = ("count", "safe", "error")
 _FORBIDDEN = ("/", "->", ".", "[", "]", "\n")
 _MAX_RATE_HZ = 1e9
+_MOST_LOOKED_AT = 1000  # items of a container: longer ones hold data
 
 
 def check_graph(graph: Declaration) -> Iterator[Problem]:
@@ -44,7 +45,7 @@ def check_graph(graph: Declaration) -> Iterator[Problem]:
     for name, twins in same.items():
         for twin in twins[1:]:
             first = f"also the name of the node made in {twins[0].file}:{twins[0].line}"
-            yield twin.problem("name", "a name of its own in the graph", first, f"rename it: name=\"{name}_2\"")
+            yield twin.problem("name", "a name of its own in the graph", first, f'rename it: name="{name}_2"')
 
 
 def check_node(book: Declared) -> Iterator[Problem]:
@@ -158,7 +159,9 @@ def _check_options(book: Declared) -> Iterator[Problem]:
     if rate is not None and book.role != "emitter":
         yield book.problem("option", "rate_hz on an Emitter only", f"a {book.role.capitalize()}", "leave it out")
     elif rate is not None and not ((isinstance(rate, Fraction) or finite(rate)) and 0 < rate <= _MAX_RATE_HZ):
-        yield book.problem("option", "rate_hz above 0 and at most 1e9", repr(rate), "leave it out to fire as fast as there is room")
+        yield book.problem(
+            "option", "rate_hz above 0 and at most 1e9", repr(rate), "leave it out to fire as fast as there is room"
+        )
     yield from _check_choice(book, "overrun", OVERRUN, "rate_hz")
     yield from _check_choice(book, "on_deadline", ON_DEADLINE, "deadline_s")
     deadline = option(book, "deadline_s")
@@ -207,6 +210,8 @@ def _context_name(book: Declared) -> str:
 
 def _nodes_in(value: Any) -> Iterator[Node]:
     """The nodes that `value` is or holds, one level deep."""
+    if isinstance(value, (dict, list, tuple, set, frozenset)) and len(value) > _MOST_LOOKED_AT:
+        return
     held = value.values() if isinstance(value, dict) else value if isinstance(value, (list, tuple, set, frozenset)) else (value,)
     for item in held:
         if isinstance(item, Node):

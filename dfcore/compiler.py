@@ -157,7 +157,9 @@ class _Draft:
         return tuple(self._node(index, book, into[index]) for index, book in enumerate(self.books))
 
     def _node(self, index: int, book: Declared, into: list[int]) -> NodePlan:
-        triggering = sorted((edge for edge in into if not self.wires[edge].is_parameter), key=lambda edge: self.wires[edge].position)
+        triggering = sorted(
+            (edge for edge in into if not self.wires[edge].is_parameter), key=lambda edge: self.wires[edge].position
+        )
         deadline_s = option(book, "deadline_s")
         return NodePlan(
             index=index,

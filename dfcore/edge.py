@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 class End:
     """A named output or input of a node: `node["name"]`. `name` is None where a node stands for one of its ends."""
 
-    __slots__ = ("node", "name")
+    __slots__ = ("name", "node")
 
     def __init__(self, node: Node, name: str | None):
         self.node, self.name = node, name
@@ -60,7 +60,7 @@ class Edge:
     creation).
     """
 
-    __slots__ = ("source", "target", "options", "file", "line", "serial")
+    __slots__ = ("file", "line", "options", "serial", "source", "target")
 
     def __init__(self, source: End, target: End, options: dict[str, Any], place: tuple[str, int]):
         self.source, self.target, self.options = source, target, options
@@ -115,7 +115,12 @@ def _variadic_count(book: Declared, name: str) -> int:
     highest = 0 if book.signature.inputs else 1
     for edge in book.edges:
         end = edge.target.name
-        if edge.target.node is book.node and end is not None and end.startswith(f"{name}[") and end[len(name) + 1 : -1].isdecimal():
+        if (
+            edge.target.node is book.node
+            and end is not None
+            and end.startswith(f"{name}[")
+            and end[len(name) + 1 : -1].isdecimal()
+        ):
             highest = max(highest, int(end[len(name) + 1 : -1]) + 1)
     return highest
 

@@ -300,7 +300,9 @@ def _unused(base: str, taken: set[str], count: dict[str, int]) -> str:
 
 def _node_row(book: Declared) -> tuple[str, ...]:
     fed = [(name, book.fed_by(name)) for name in [*input_names(book), *book.signature.parameters]]
-    inputs = ", ".join(f"{name} <- {edge.source_name if edge else '?'}" for name, edge in fed if edge or name in input_names(book))
+    inputs = ", ".join(
+        f"{name} <- {edge.source_name if edge else '?'}" for name, edge in fed if edge or name in input_names(book)
+    )
     outputs = ", ".join(f"{name}: {_dtype_text(dtype)}" for name, dtype in book.outputs.items())
     return book.name, book.role, book.context.name if book.context else "inline", inputs, outputs
 

@@ -8,23 +8,16 @@ code may use any other name. What a node sees of a run is `Live`, its native bas
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
+from ._scheduler import Live
 from .declared import LATER_NODE_OPTIONS, NODE_OPTIONS, Declared, check_keywords, enrol, free_nodes
 from .edge import End, connect, connect_all, is_end
 from .errors import GraphError, Problem, caller
 from .params import Params
 from .signature import Bounds, style_of
-
-try:
-    from ._scheduler import Live
-except ImportError:
-
-    class Live:  # type: ignore[no-redef]
-        """Stands in until the native base is built."""
-
 
 __all__ = ["Bounds", "Collector", "Emitter", "Node", "Router"]
 
@@ -32,7 +25,8 @@ __all__ = ["Bounds", "Collector", "Emitter", "Node", "Router"]
 METHODS = ("open", "compute", "flush", "safe", "close")
 #: The names of API that a subclass cannot use for anything else.
 PUBLIC = frozenset(
-    "output now_ns firing name rng header origin_ns meta wait_for to options params result dtype".split()
+    ("output", "now_ns", "firing", "name", "rng", "header", "origin_ns", "meta", "wait_for")
+    + ("to", "options", "params", "result", "dtype")
 )
 _BOOK = "_Node__declared"
 
@@ -49,7 +43,7 @@ class Node(Live):
 
     _role = ""
 
-    def __new__(cls, *args: Any, **keywords: Any) -> Node:
+    def __new__(cls, *args: Any, **keywords: Any) -> Self:
         node = super().__new__(cls)
         book = node.__dict__[_BOOK] = Declared(node, caller())
         enrol(node, book)
@@ -84,7 +78,7 @@ class Node(Live):
     def __getitem__(self, name: str) -> End:
         """The end `name`: an output or an input, by where it stands."""
         if not isinstance(name, str):
-            raise TypeError(f"{self.name}[...]: needed the name of an end, was {name!r}; write {self.name}[\"name\"].")
+            raise TypeError(f'{self.name}[...]: needed the name of an end, was {name!r}; write {self.name}["name"].')
         return End(self, name)
 
     def options(self, **options: Any) -> Any:
@@ -208,7 +202,7 @@ class Collector(Node):
 
 
 def _reserved_error(cls: type, name: str, place: tuple[str, int]) -> GraphError:
-    option = f', or give the option: super().__init__(..., {name}=...)' if name in NODE_OPTIONS else ""
+    option = f", or give the option: super().__init__(..., {name}=...)" if name in NODE_OPTIONS else ""
     return GraphError(Problem(code="reserved", where=f"class {cls.__qualname__}", needed="names of its own",
                               found=f"`{name}`, which every node has", do=f"rename it{option}",
                               file=place[0], line=place[1]))  # fmt: skip

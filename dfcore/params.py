@@ -37,7 +37,7 @@ class Params:
     Setting is atomic and may be done from any thread.
     """
 
-    __slots__ = ("_owner", "_specs", "_values", "_set", "_lock", "_publish")
+    __slots__ = ("_lock", "_owner", "_publish", "_set", "_specs", "_values")
 
     def __init__(self, owner: Owner, specs: Mapping[str, ParameterSpec]):
         put = object.__setattr__
@@ -52,8 +52,12 @@ class Params:
         if name in self._values:
             return self._values[name]
         if name in self._specs:
-            raise AttributeError(f"{self._owner.name}.params.{name}: needed a value, was none yet; an edge has to bring the first one.")
-        raise AttributeError(f"{self._owner.name}.params: needed one of its parameters, was `{name}`; {did_you_mean(name, self._specs)}")
+            raise AttributeError(
+                f"{self._owner.name}.params.{name}: needed a value, was none yet; an edge has to bring the first one."
+            )
+        raise AttributeError(
+            f"{self._owner.name}.params: needed one of its parameters, was `{name}`; {did_you_mean(name, self._specs)}"
+        )
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name == "_publish":

@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from .tables import table
+
 #: An edge hands records over in order, or only the newest one, or as a parameter that never triggers.
 EVERY, LATEST, PARAMETER = "every", "latest", "parameter"
 
@@ -176,7 +178,49 @@ class Plan:
     layout: Layout
     warnings: tuple[str, ...]
 
+    def __str__(self) -> str:
+        size = sum(segment.size for segment in self.layout.segments)
+        parts = [
+            f"plan {self.name}: {len(self.nodes)} nodes, {len(self.edges)} edges, {size / 2**20:.1f} MiB",
+            table(("context", "kind", "cpu", "priority", "spin_us", "nodes"), [_context_row(item) for item in self.contexts]),
+            table(
+                ("node", "context", "rank", "role", "fires", "inputs"), [self._node_row(self.nodes[i]) for i in self.firing_order]
+            ),
+            table(("output", "dtype", "slots", "bytes", "readers"), [self._output_row(item) for item in self.outputs]),
+            table(("edge", "policy", "depth", "when full", "more"), [_edge_row(item) for item in self.edges]),
+            *(f"warning: {text}" for text in self.warnings),
+        ]
+        return "\n\n".join(parts)
+
+    def _node_row(self, node: NodePlan) -> tuple[object, ...]:
+        pace = "on its inputs" if node.role != "emitter" else "by itself"
+        if node.period_ns is not None:
+            pace = f"every {node.period_ns[0] / node.period_ns[1] / 1e6:g} ms"
+        return node.name, self.contexts[node.context].name, node.rank, node.role, pace, ", ".join(node.input_names)
+
+    def _output_row(self, output: OutputPlan) -> tuple[object, ...]:
+        name = "(program)" if output.node < 0 else self.nodes[output.node].name
+        several = output.node >= 0 and len(self.nodes[output.node].outputs) > 1
+        dtype = str(output.dtype) if output.dtype.names is None else ", ".join(output.dtype.names)
+        readers = ", ".join(self.nodes[self.edges[edge].node].name for edge in output.edges)
+        return f"{name}.{output.name}" if several else name, dtype, output.slots, output.dtype.itemsize, readers
+
     @property
     def firing_order(self) -> tuple[int, ...]:
         """Node indices by (rank, index): the order of one sweep, and of ties in virtual time."""
         return tuple(node.index for node in sorted(self.nodes, key=lambda node: (node.rank, node.index)))
+
+
+def _context_row(context: ContextPlan) -> tuple[object, ...]:
+    cpu = ", ".join(map(str, context.cpu)) if context.cpu else "any"
+    return context.name, context.kind, cpu, context.priority, f"{context.spin_us:g}", len(context.nodes)
+
+
+def _edge_row(edge: EdgePlan) -> tuple[object, ...]:
+    more = ["feedback"] if edge.feedback else []
+    more += [f"{len(edge.initial)} initial"] if edge.initial else []
+    more += [f"decimate {edge.decimate}"] if edge.decimate > 1 else []
+    more += [f"batch {edge.batch}"] if edge.batch > 1 else []
+    more += [f"{edge.on_stale} after {edge.max_age_ns / 1e6:g} ms"] if edge.max_age_ns is not None else []
+    every = edge.policy == EVERY
+    return edge.name, edge.policy, edge.depth if every else None, edge.on_full if every else None, ", ".join(more)

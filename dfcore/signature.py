@@ -18,8 +18,10 @@ import numpy as np
 from .dtypes import stored
 from .errors import Problem
 
+#: The scalar types that name one dtype of one size; others stand for a family (`np.floating`) or need a length (`np.str_`).
+_SCALARS = {scalar for scalar in np.sctypeDict.values() if np.dtype(scalar).itemsize}
 #: Stands for "no default": the parameter must be connected.
-REQUIRED = inspect.Parameter.empty
+REQUIRED: Any = inspect.Parameter.empty
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +178,7 @@ def _marks(argument: inspect.Parameter, report: _Reporter) -> list[Any]:
     if isinstance(annotation, str):
         try:
             annotation = eval(annotation, report.globals)
-        except Exception as error:
+        except (NameError, AttributeError, TypeError, ValueError, LookupError, SyntaxError) as error:
             if "Annotated" in annotation or "Bounds" in annotation:
                 found = f"`{argument.name}: {annotation}` ({type(error).__name__}: {error})"
                 report("annotation", "an annotation that can be evaluated", found, "use names of the module only")
@@ -189,13 +191,8 @@ def _known(parts: tuple[Any, ...]) -> Iterator[Any]:
     for part in parts:
         if isinstance(part, (np.dtype, Bounds)):
             yield part
-        elif part is object or (isinstance(part, type) and issubclass(part, np.generic) and not _abstract(part)):
+        elif part is object or (isinstance(part, type) and issubclass(part, np.generic) and part in _SCALARS):
             yield np.dtype(part)
-
-
-def _abstract(scalar: type[np.generic]) -> bool:
-    """Whether a NumPy scalar type stands for a family (`np.floating`) and so names no dtype."""
-    return bool(scalar.__subclasses__()) and scalar not in np.sctypeDict.values()
 
 
 def finite(value: Any) -> bool:

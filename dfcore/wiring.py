@@ -171,7 +171,7 @@ def _check_place(item: Wire) -> Iterator[Problem]:
     apart = [context.name for context in (here, there) if context is not None and context.kind == "process"]
     if apart:
         found = f"dtype object into or out of the process `{apart[0]}`"
-        do = "declare a dtype, or use kind=\"thread\", or put both nodes in one context"
+        do = 'declare a dtype, or use kind="thread", or put both nodes in one context'
         yield item.edge.problem("object", "objects to stay in one process", found, do)
 
 
@@ -180,7 +180,9 @@ def _check_options(item: Wire) -> Iterator[Problem]:
         for name in item.edge.options:
             if name != "initial":
                 do = f"leave {name} out"
-                yield item.edge.problem("option", "no option but initial on a parameter", f"{name}={option(item.edge, name)!r}", do)
+                yield item.edge.problem(
+                    "option", "no option but initial on a parameter", f"{name}={option(item.edge, name)!r}", do
+                )
         yield from _check_initial(item, 1)
         return
     policy = option(item.edge, "policy")
@@ -214,12 +216,16 @@ def _check_age(item: Wire) -> Iterator[Problem]:
     if on_stale is None:
         return
     if on_stale not in ON_STALE:
-        yield item.edge.problem("option", "on_stale " + " or ".join(f'"{choice}"' for choice in ON_STALE), repr(on_stale), "choose one")
+        yield item.edge.problem(
+            "option", "on_stale " + " or ".join(f'"{choice}"' for choice in ON_STALE), repr(on_stale), "choose one"
+        )
     elif max_age is None:
         yield item.edge.problem("option", "max_age_s beside on_stale", "none", "add max_age_s=, or leave on_stale out")
     elif on_stale == "safe" and not hasattr(item.target.node, "safe"):
         kind = type(item.target.node).__name__
-        yield item.edge.problem("option", f'a method `safe` of `{item.target.name}` for on_stale="safe"', "none", f"define it in {kind}")
+        yield item.edge.problem(
+            "option", f'a method `safe` of `{item.target.name}` for on_stale="safe"', "none", f"define it in {kind}"
+        )
 
 
 def _check_initial(item: Wire, most: int | None) -> Iterator[Problem]:
