@@ -91,6 +91,7 @@ cdef class Record:
     cdef object vector_of(self)
     cdef str where(self)
     cdef object no_field(self, object key)
+    cdef bint equals(self, object other) except -1
     cdef object in_place(self, object operation, object other)
 
 

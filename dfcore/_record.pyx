@@ -23,13 +23,13 @@ from cpython.dict cimport PyDict_GetItem
 from cpython.exc cimport PyErr_Clear, PyErr_Occurred
 from cpython.float cimport PyFloat_AS_DOUBLE, PyFloat_Check, PyFloat_FromDouble
 from cpython.list cimport PyList_GET_ITEM
-from cpython.long cimport PyLong_AsDouble, PyLong_AsUnsignedLongLong, PyLong_CheckExact
+from cpython.long cimport PyLong_AsUnsignedLongLong, PyLong_CheckExact
 from cpython.mem cimport PyMem_Calloc, PyMem_Free, PyMem_Malloc
-from cpython.object cimport Py_TYPE, PyObject, PyTypeObject
+from cpython.object cimport Py_EQ, Py_NE, Py_TYPE, PyObject, PyObject_RichCompare, PyTypeObject
 from cpython.tuple cimport PyTuple_Check, PyTuple_GET_ITEM, PyTuple_GET_SIZE
 from cpython.unicode cimport PyUnicode_Check, PyUnicode_GET_LENGTH
 from libc.math cimport isinf
-from libc.stdint cimport int8_t, int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport int8_t, int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t, uintptr_t
 from libc.string cimport memcmp, memcpy, memmove, memset
 
 from dfcore import dtypes, values
@@ -37,6 +37,7 @@ from dfcore.errors import DtypeError
 
 cdef extern from "Python.h":
     long long PyLong_AsLongLongAndOverflow(object, int *) except? -1
+    double PyLong_AsDouble(object) noexcept  # the caller looks at PyErr_Occurred
     double PyFloat_Unpack2(const char *, int) except? -1.0
     object PyUnicode_FromKindAndData(int, const void *, Py_ssize_t)
     Py_UCS4 *PyUnicode_AsUCS4(object, Py_UCS4 *, Py_ssize_t, int) except NULL
@@ -82,6 +83,9 @@ _CODES = {
 # Format characters of the buffer protocol by code, for arrays of native numbers.
 cdef const char **_CHARS = [b"", b"d", b"f", b"lq", b"i", b"h", b"b", b"LQ", b"I", b"H", b"B", b"?"]
 
+# NumPy's scalars whose `.item()` is of the same kind: a timedelta64 is an integer to `issubclass`, and its `.item()` is one too.
+_PLAIN = frozenset({np.dtype(code).type for code in "?bhilqBHILQefdSU"})
+
 _KINDS = {"structured": STRUCTURED, "scalar": SCALAR, "array": ARRAY, "object": OBJECT}
 
 
@@ -89,7 +93,7 @@ _KINDS = {"structured": STRUCTURED, "scalar": SCALAR, "array": ARRAY, "object": 
 
 
 @cython.final
-@cython.no_gc_clear
+@cython.no_gc_clear  # what keeps the memory must outlive `release`
 cdef class Slot:
     """Borrowed memory of one record as one input or output sees it: what is handed out finally refers to it."""
 
@@ -120,6 +124,27 @@ cdef Slot private_slot(Py_ssize_t size):
         raise MemoryError
     slot = new_slot(data, size, False, None)
     slot.release, slot.release_arg = free_memory, data
+    return slot
+
+
+cdef void end_export(void *buffer) noexcept:
+    PyBuffer_Release(<Py_buffer *>buffer)
+    PyMem_Free(buffer)
+
+
+cdef Slot lend(object exporter):
+    """The memory of a buffer, which stays exported as long as the slot is used."""
+    cdef Slot slot
+    cdef Py_buffer *buffer = <Py_buffer *>PyMem_Malloc(sizeof(Py_buffer))
+    if buffer == NULL:
+        raise MemoryError
+    try:
+        PyObject_GetBuffer(exporter, buffer, PyBUF_SIMPLE)
+    except BaseException:
+        PyMem_Free(buffer)
+        raise
+    slot = new_slot(<char *>buffer.buf, buffer.len, buffer.readonly, None)
+    slot.release, slot.release_arg = end_export, buffer
     return slot
 
 
@@ -178,6 +203,13 @@ cdef object load_text(int code, const char *data, Py_ssize_t size, object dtype)
     if code == V:
         return PyBytes_FromStringAndSize(data, size)
     return ndarray((), dtype, PyBytes_FromStringAndSize(data, size))[()]
+
+
+cdef inline bint is_plain_number(object value) except -1:
+    """A NumPy scalar or one-element array of a kind that Python has as well."""
+    if Py_TYPE(value) == ndarray_type:
+        return value.size == 1 and value.dtype.type in _PLAIN
+    return <object>Py_TYPE(value) in _PLAIN
 
 
 cdef inline bint store_leaf(int code, char *data, object value, Py_ssize_t size) except -1:
@@ -341,6 +373,10 @@ cdef str path(Where *where):
     return ".".join(reversed(parts))
 
 
+cdef str fields_differ(object needed, object found):
+    return "the fields differ:\n  " + dtypes.difference(needed, found).replace("\n", "\n  ")
+
+
 cdef str mixture(Format format):
     """Which field is the first of another type."""
     leaves = list(_leaves(format.dtype, ""))
@@ -435,6 +471,18 @@ cdef class Format:
         finally:
             PyBuffer_Release(&buffer)
 
+    def over(self, buffer, str end="record"):
+        """A view over the memory of `buffer` (a number: its copy), read-only if the buffer is. Keeps the buffer exported while in use.
+
+        Raises:
+            ValueError: not exactly one record, or not aligned as the dtype needs.
+        """
+        cdef Slot slot = lend(buffer)
+        if slot.size != self.itemsize or <uintptr_t>slot.data % <uintptr_t>self.dtype.alignment:
+            raise ValueError(f"buffer: needed {self.itemsize} bytes aligned to {self.dtype.alignment}, was {slot.size} bytes "
+                             f"at {<uintptr_t>slot.data:#x}")
+        return self.load(slot.data) if self.kind == SCALAR else self.view(slot, end)
+
     cdef object clean(self, const char *data):
         """The bytes of a record, padding zero."""
         cdef bytes result = PyBytes_FromStringAndSize(NULL, self.itemsize)
@@ -474,7 +522,7 @@ cdef class Format:
         if self.kind == SCALAR:
             if store_leaf(self.code, data, value, self.itemsize):
                 return 0
-            if isinstance(value, generic) and store_leaf(self.code, data, value.item(), self.itemsize):
+            if is_plain_number(value) and store_leaf(self.code, data, value.item(), self.itemsize):
                 return 0
             return self.put_slowly(data, value, where)
         if self.kind == ARRAY:
@@ -484,22 +532,21 @@ cdef class Format:
         raise TypeError("Format.store: an object has no memory")
 
     cdef int put_slowly(self, char *data, object value, Where *where) except -1:
-        cdef Slot slot
         shape = self.shape if self.kind == ARRAY else ()
         base = self.base if self.kind == ARRAY else self.dtype
-        found = values.fit(value, base, shape, path(where))
-        slot = new_slot(data, self.itemsize, False, None)
-        ndarray(shape, base, slot)[...] = found
+        put_elements(data, self.itemsize, value, base, shape, where)
         return 0
 
     cdef int put_record(self, char *data, object value, Where *where) except -1:
+        if PyTuple_Check(value):
+            return self.put_tuple(data, value, where)
+        if self.count == 1 and (PyFloat_Check(value) or PyLong_CheckExact(value)):
+            return self.put_single(data, value, where)
         if isinstance(value, Record):
             if (<Record>value).format is self:
                 memmove(data, (<Record>value).data, self.itemsize)
                 return 0
-            raise self.misfit(value, where, dtypes.difference(self.dtype, (<Record>value).format.dtype))
-        if PyTuple_Check(value):
-            return self.put_tuple(data, value, where)
+            raise self.misfit(value, where, fields_differ(self.dtype, (<Record>value).format.dtype))
         if Py_TYPE(value) == ndarray_type or isinstance(value, (ndarray, generic)):
             return 0 if self.put_buffer(data, value) else self.put_array(data, value, where)
         if isinstance(value, (dict, Mapping)):
@@ -547,10 +594,9 @@ cdef class Format:
             if value.shape == () and (value.dtype == self.dtype or dtypes.agree(value.dtype, self.dtype)):
                 ndarray((), self.dtype, new_slot(data, self.itemsize, False, None))[...] = value
                 return 0
-            raise self.misfit(value, where, dtypes.difference(self.dtype, value.dtype) if value.shape == () else "")
+            raise self.misfit(value, where, fields_differ(self.dtype, value.dtype) if value.shape == () else "")
         if self.element is not None and value.shape == (self.count,):
-            found = values.fit(value, self.element, value.shape, path(where))
-            ndarray((self.count,), self.element, new_slot(data, self.itemsize, False, None))[...] = found
+            put_elements(data, self.itemsize, value, self.element, value.shape, where)
             return 0
         if value.size == 1:
             return self.put_single(data, value, where)
@@ -583,12 +629,12 @@ cdef class Format:
             return False
         fits = self.matches(&buffer)
         if fits:
-            copy_elements(data, &buffer)
+            memmove(data, buffer.buf, buffer.len)
         PyBuffer_Release(&buffer)
         return fits
 
     cdef bint matches(self, Py_buffer *buffer) except -1:
-        """Whether a buffer has our elements, and our shape: one row of them for a record."""
+        """Whether a buffer has our elements without gaps, and our shape: one row of them for a record."""
         cdef const char *characters = _CHARS[self.element_code]
         cdef Py_ssize_t i
         cdef Py_ssize_t stride = buffer.itemsize
@@ -599,11 +645,11 @@ cdef class Format:
         if buffer.itemsize * self.count != self.itemsize:
             return False
         if self.kind == STRUCTURED:
-            return buffer.ndim == 1 and buffer.shape[0] == self.count
+            return buffer.ndim == 1 and buffer.shape[0] == self.count and buffer.strides[0] == buffer.itemsize
         if buffer.ndim != PyTuple_GET_SIZE(self.shape):
             return False
         for i in range(buffer.ndim - 1, -1, -1):
-            if buffer.shape[i] != <Py_ssize_t>self.shape[i] or (buffer.strides[i] != stride and buffer.ndim > 1):
+            if buffer.shape[i] != <Py_ssize_t>self.shape[i] or buffer.strides[i] != stride:
                 return False
             stride *= buffer.shape[i]
         return True
@@ -616,14 +662,17 @@ cdef class Format:
         return values.misfit(path(where), needs, value, do)
 
 
-cdef void copy_elements(char *data, Py_buffer *buffer) noexcept:
-    cdef Py_ssize_t i
-    cdef char *source = <char *>buffer.buf
-    if buffer.ndim != 1 or buffer.strides[0] == buffer.itemsize:
-        memmove(data, source, buffer.len)
-        return
-    for i in range(buffer.shape[0]):
-        memcpy(data + i * buffer.itemsize, source + i * buffer.strides[0], buffer.itemsize)
+cdef int put_elements(char *data, Py_ssize_t size, object value, object dtype, tuple shape, Where *where) except -1:
+    """Write an array that NumPy converts."""
+    if not (Py_TYPE(value) == ndarray_type and value.shape == shape and is_safe(value.dtype, dtype)):
+        value = values.fit(value, dtype, shape, path(where))
+    ndarray(shape, dtype, new_slot(data, size, False, None))[...] = value
+    return 0
+
+
+cdef bint is_safe(object found, object needed) except -1:
+    """Numbers that all convert. (To NumPy an integer is safe as text and as a time, too.)"""
+    return found.kind in "biufc" and needed.kind in "biufc" and np.can_cast(found, needed)
 
 
 cdef Format make_format(object dtype):
@@ -728,6 +777,8 @@ cdef object plain(object value):
     return (<Record>value).vector_of() if isinstance(value, Record) else value
 
 
+@cython.c_api_binop_methods(True)  # an operator gets its operands in their order, either may be the record
+@cython.no_gc_clear  # its slot and format are there until it is gone; no cycle goes through it alone
 cdef class Record:
     """One record: its fields are attributes and items, in order; a mapping of their names. Read-only as an input.
 
@@ -787,7 +838,7 @@ cdef class Record:
     cdef object vector_of(self):
         if self.elements is None:
             if self.format.element is None:
-                raise TypeError(f"`{self.where()}`.vector: needed one type in all fields, was {mixture(self.format)}; use `.array` or the fields")
+                raise TypeError(f"`{self.where()}`.vector: needed one type in all fields, was mixed: {mixture(self.format)}; use `.array` or the fields")
             if self.parent is None:
                 self.elements = ndarray((self.format.count,), self.format.element, self.slot)
             else:
@@ -885,18 +936,29 @@ cdef class Record:
             return KeyError(f"`{self.where()}` has the fields {', '.join(self.format.names)}, not {values.unknown_field(key, self.format.names)}")
         return TypeError(f"`{self.where()}`: needed the name of a field, was {values.was(key)}; use `.vector` for positions")
 
-    def __eq__(self, other):
+    def __richcmp__(self, other, int op):
+        if isinstance(other, (ndarray, generic)):
+            mine = self.whole() if other.dtype.names is not None or self.format.element is None else self.vector_of()
+            return PyObject_RichCompare(mine, other, op)
+        if op == Py_EQ:
+            return self.equals(other)
+        if op == Py_NE:
+            return not self.equals(other)
+        return PyObject_RichCompare(self.vector_of(), plain(other), op)
+
+    cdef bint equals(self, object other) except -1:
+        """Whether all fields are equal; those that a tuple or mapping would store."""
         cdef Record theirs
         cdef Field field
-        if isinstance(other, (tuple, dict)):
+        if isinstance(other, Record):
+            theirs = other
+        elif isinstance(other, (tuple, Mapping)):
             try:
                 theirs = record(self.format.dtype, other)
             except DtypeError:
                 return False
-        elif isinstance(other, Record):
-            theirs = other
         else:
-            return NotImplemented
+            return False
         if theirs.format is not self.format:
             return False
         for field in self.format.fields:
@@ -922,35 +984,47 @@ cdef class Record:
     def __reduce__(self):
         return restore, (self.format.dtype, self.format.clean(self.data))
 
-    def __add__(self, other):
-        return self.vector_of() + plain(other)
+    def __add__(left, right):
+        return plain(left) + plain(right)
 
-    def __radd__(self, other):
-        return other + self.vector_of()
+    def __sub__(left, right):
+        return plain(left) - plain(right)
 
-    def __sub__(self, other):
-        return self.vector_of() - plain(other)
+    def __mul__(left, right):
+        return plain(left) * plain(right)
 
-    def __rsub__(self, other):
-        return other - self.vector_of()
+    def __truediv__(left, right):
+        return plain(left) / plain(right)
 
-    def __mul__(self, other):
-        return self.vector_of() * plain(other)
+    def __floordiv__(left, right):
+        return plain(left) // plain(right)
 
-    def __rmul__(self, other):
-        return other * self.vector_of()
+    def __mod__(left, right):
+        return plain(left) % plain(right)
 
-    def __truediv__(self, other):
-        return self.vector_of() / plain(other)
+    def __matmul__(left, right):
+        return plain(left) @ plain(right)
 
-    def __rtruediv__(self, other):
-        return other / self.vector_of()
+    def __lshift__(left, right):
+        return plain(left) << plain(right)
 
-    def __matmul__(self, other):
-        return self.vector_of() @ plain(other)
+    def __rshift__(left, right):
+        return plain(left) >> plain(right)
 
-    def __rmatmul__(self, other):
-        return other @ self.vector_of()
+    def __and__(left, right):
+        return plain(left) & plain(right)
+
+    def __or__(left, right):
+        return plain(left) | plain(right)
+
+    def __xor__(left, right):
+        return plain(left) ^ plain(right)
+
+    def __divmod__(left, right):
+        return divmod(plain(left), plain(right))
+
+    def __pow__(left, right, modulus):
+        return pow(plain(left), plain(right), modulus)
 
     def __neg__(self):
         return -self.vector_of()

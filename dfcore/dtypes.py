@@ -144,7 +144,7 @@ def _differences(needed: np.dtype[Any], found: np.dtype[Any], path: str) -> Iter
         if name not in needed.names:
             yield f"{dot}{name}: not needed, was {describe(field)}"
     if needed.names != found.names and sorted(needed.names) == sorted(found.names):
-        yield f"{path or 'order of fields'}: needed {', '.join(needed.names)}, was {', '.join(found.names)}"
+        yield f"order of fields{path and f' in {path}'}: needed {', '.join(needed.names)}, was {', '.join(found.names)}"
 
 
 def _leaf_runs(dtype: np.dtype[Any], offset: int) -> Iterator[tuple[int, int]]:

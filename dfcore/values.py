@@ -63,10 +63,10 @@ def was(value: Any) -> str:
         return f"a {type(value).__name__} of {len(value)}"
     if value is None:
         return "None"
-    text = repr(value)
-    if len(text) > _WAS_LIMIT:
-        text = text[: _WAS_LIMIT - 1] + "…"
-    return f"{type(value).__name__} {text}"
+    kind, text = type(value).__name__, repr(value)
+    if not text.startswith((f"{kind}(", "np.")):
+        text = f"{kind} {text}"
+    return text if len(text) <= _WAS_LIMIT else text[: _WAS_LIMIT - 1] + "…"
 
 
 def unknown_field(name: object, names: Iterable[str]) -> str:
