@@ -17,7 +17,7 @@ from .kernel import POLL_NS, Bell, Kernel
 FREE_TURNS = 10_000  # turns of a busy loop at one instant; each later one costs a microsecond
 
 
-class Selector(selectors._BaseSelectorImpl):  # type: ignore[name-defined, misc]
+class Selector(selectors._BaseSelectorImpl):
     """A selector over simulated files whose `select` parks."""
 
     def __init__(self, kernel: Kernel, files: Files) -> None:
@@ -71,7 +71,7 @@ class Selector(selectors._BaseSelectorImpl):  # type: ignore[name-defined, misc]
         return ready
 
     def _file(self, key: selectors.SelectorKey) -> Any:
-        return self._files[key.fd] if key.fd in self._files else None
+        return self._files.get(key.fd)
 
     def _park(self, until_ns: int | None) -> None:
         self._turns = 0
@@ -93,7 +93,8 @@ class Loop(asyncio.SelectorEventLoop):
 
     def __init__(self, kernel: Kernel, files: Files) -> None:
         self._kernel = kernel
-        super().__init__(Selector(kernel, files))
+        self._parking = Selector(kernel, files)
+        super().__init__(self._parking)
 
     def time(self) -> float:
         """World time, in seconds. Free of charge: the loop asks at every turn."""
@@ -101,13 +102,13 @@ class Loop(asyncio.SelectorEventLoop):
 
     def _add_reader(self, fd: Any, callback: Any, *args: Any) -> Any:
         number = fd if isinstance(fd, int) else fd.fileno()
-        if self._selector.own_fd < 0:  # type: ignore[has-type]
-            self._selector.own_fd = number  # the first is the self-pipe, added by the constructor
+        if self._parking.own_fd < 0:
+            self._parking.own_fd = number  # the first is the self-pipe, added by the constructor
         return super()._add_reader(fd, callback, *args)  # type: ignore[misc]
 
     def _write_to_self(self) -> None:
         if self._kernel.tasks:
-            self._kernel.wake(self._selector.bell)
+            self._kernel.wake(self._parking.bell)
 
 
 def loop_factory(kernel: Kernel, files: Files, real: Callable[[], Any]) -> Callable[[], Any]:

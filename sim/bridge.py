@@ -34,7 +34,10 @@ _poll = select.poll
 class Bridge:
     """Joins `line` to a new pseudo-terminal. `path` is what other programs open."""
 
-    def __init__(self, kernel: Kernel, pace: WallPace, line: Any) -> None:
+    def __init__(self, kernel: Kernel, line: Any) -> None:
+        pace = kernel.pace
+        if not isinstance(pace, WallPace):
+            raise ValueError(f'pty {line.name!r}: needed a clock that others share, was "virtual"; open World(clock="wall")')  # noqa: TRY004
         self._kernel, self._pace, self._line = kernel, pace, line
         self._master, slave = os.openpty()
         raw_terminal.setraw(slave)
@@ -48,7 +51,7 @@ class Bridge:
         self._tty: Tty | None = None
         self._watch: Watch | None = None
         self._unsent = b""
-        self._attributes: list = []
+        self._attributes: list[Any] = []
         pace.add_reader(self._inotify, self._opened_or_closed)
 
     def close(self) -> None:

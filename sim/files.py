@@ -40,6 +40,9 @@ class File:
         """Ring `bell` when the file may be readable (or writable); call what is returned to stop."""
         raise NotImplementedError
 
+    def watch_always(self) -> None:
+        """Let time stop wherever the file becomes readable, until it is closed."""
+
     def close(self) -> None:
         """Close it, and wake whoever waits."""
         self.open = False
@@ -60,6 +63,7 @@ class TtyFile(File):
         super().__init__(kernel)
         self.tty = tty
         self.port: Any = None
+        self._standing: Watch | None = None
         tty.opened(self)
 
     def readable(self, need: int = 1) -> bool:
@@ -89,10 +93,19 @@ class TtyFile(File):
 
         return stop
 
+    def watch_always(self) -> None:
+        """Let time stop wherever the file becomes readable, until it is closed."""
+        if self._standing is None:
+            self._standing = self.tty.add_watch(None, self.tty.when_readable)
+            self.tty.standing += 1
+
     def close(self) -> None:
         """Close it; the last file of a terminal drops its lines."""
         if self.open:
             super().close()
+            if self._standing is not None:
+                self.tty.drop_watch(self._standing)
+                self.tty.standing -= 1
             self.tty.closed(self)
 
 
@@ -142,6 +155,10 @@ class Files:
             return self._files[fd]
         except KeyError:
             raise OSError(errno.EBADF, os.strerror(errno.EBADF)) from None
+
+    def get(self, fd: int) -> File | None:
+        """The file of that number, or None."""
+        return self._files.get(fd)
 
     def __contains__(self, fd: object) -> bool:
         return fd in self._files

@@ -19,9 +19,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from dfcore.errors import DeviceError, DfcoreError, InternalError
-
 from .pace import Pace, VirtualPace
+from .seam import DeviceError, DfcoreError, InternalError
 from .stacks import all_stacks
 
 PARKED, RUNNABLE, RUNNING, DONE = "parked", "runnable", "running", "done"
@@ -37,7 +36,7 @@ class SimDeadlock(DfcoreError, RuntimeError):
 class Task:
     """A thread of a world. `error` is what its function raised; `doing` names the driver that it is inside of, if any."""
 
-    __slots__ = ("name", "gate", "state", "ident", "polls", "rung", "pending", "timer", "joiners", "error", "thread", "doing", "__weakref__")
+    __slots__ = ("__weakref__", "doing", "error", "gate", "ident", "joiners", "name", "pending", "polls", "rung", "state", "thread", "timer")
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -66,7 +65,7 @@ class Task:
 class Bell:
     """What one task at a time waits on. Rung while nobody waits, it makes the next wait return at once."""
 
-    __slots__ = ("waiter", "rung")
+    __slots__ = ("rung", "waiter")
 
     def __init__(self) -> None:
         self.waiter: Task | None = None
@@ -125,7 +124,7 @@ class Kernel:
         before, self.inside = self.inside, owner or "an event"
         try:
             return function(*args)
-        except (Exception, SystemExit) as error:
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a device raises ends the run, by name
             self.fail(owner, error)
         finally:
             self.inside = before
@@ -142,8 +141,13 @@ class Kernel:
 
     def raise_in_main(self, error: BaseException) -> None:
         """Wake the main task with an exception."""
-        self.main.pending = error
-        self._make_ready(self.main)
+        self.interrupt(self.main, error)
+
+    def interrupt(self, task: Task, error: BaseException) -> None:
+        """Have `task` raise `error` out of the call in which it is parked, or at its next one."""
+        if not task.done:
+            task.pending = error
+            self._make_ready(task)
 
     def _first_ns(self) -> int | None:
         heap = self._heap
@@ -159,11 +163,9 @@ class Kernel:
             function = entry[2]
             if function is not None:
                 entry[2] = None
-                if entry[0] > self.now:
-                    self.now = entry[0]
+                self.now = max(self.now, entry[0])
                 self.call(entry[4], function, *entry[3])
-        if limit_ns > self.now:
-            self.now = limit_ns
+        self.now = max(self.now, limit_ns)
 
     def _run_posts(self) -> None:
         while self._posts:
@@ -259,7 +261,7 @@ class Kernel:
     def _ask_quiet(self, function: Callable[[int], tuple[Any, int | None]]) -> tuple[Any, int | None]:
         try:
             bell, ask_ns = function(self.now)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - it goes to the main task, whose run it ends
             self._ask = None
             self.raise_in_main(error)
             return None, None
@@ -374,7 +376,7 @@ class Kernel:
             self._ring(bell)
         try:
             following = self._next()
-        except BaseException as error:  # whatever it is, the baton must not die with this thread
+        except BaseException as error:  # noqa: BLE001 - whatever it is, the baton must not die with this thread
             self.raise_in_main(error)
             following = self.main
         following.gate.release()

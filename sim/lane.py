@@ -14,13 +14,22 @@ from collections import deque
 SECOND_NS = 1_000_000_000
 
 
-class Lane:
-    """Bytes under way. A burst is `[start_ns, index, data, bits_ns, baud]`; `index` bytes of its busy spell come before it."""
+class Burst:
+    """Bytes sent in one go: byte i is complete at `start_ns + (index + i + 1) * bits_ns // baud`."""
 
-    __slots__ = ("_bursts", "_start_ns", "_index", "_bits_ns", "_baud", "_size", "_held", "paused")
+    __slots__ = ("baud", "bits_ns", "data", "index", "start_ns")
+
+    def __init__(self, start_ns: int, index: int, data: bytes, bits_ns: int, baud: int) -> None:
+        self.start_ns, self.index, self.data, self.bits_ns, self.baud = start_ns, index, data, bits_ns, baud
+
+
+class Lane:
+    """Bytes under way, in bursts."""
+
+    __slots__ = ("_baud", "_bits_ns", "_bursts", "_held", "_index", "_size", "_start_ns", "paused")
 
     def __init__(self, bits: int = 10, baud: int = 9600) -> None:
-        self._bursts: deque[list] = deque()
+        self._bursts: deque[Burst] = deque()
         self._start_ns = self._index = self._size = 0
         self._bits_ns, self._baud = bits * SECOND_NS, baud
         self._held = bytearray()
@@ -42,7 +51,7 @@ class Lane:
         elif data:
             if self._end_ns() < now_ns:
                 self._start_ns, self._index = now_ns, 0
-            self._bursts.append([self._start_ns, self._index, data, self._bits_ns, self._baud])
+            self._bursts.append(Burst(self._start_ns, self._index, data, self._bits_ns, self._baud))
             self._index += len(data)
             self._size += len(data)
 
@@ -54,13 +63,13 @@ class Lane:
         parts = []
         while bursts:
             burst = bursts[0]
-            data = burst[2]
-            complete = ((now_ns - burst[0] + 1) * burst[4] - 1) // burst[3] - burst[1]
+            data = burst.data
+            complete = ((now_ns - burst.start_ns + 1) * burst.baud - 1) // burst.bits_ns - burst.index
             if complete < len(data):
                 if complete > 0:
                     parts.append(data[:complete])
-                    burst[1] += complete
-                    burst[2] = data[complete:]
+                    burst.index += complete
+                    burst.data = data[complete:]
                 break
             parts.append(data)
             bursts.popleft()
@@ -70,15 +79,16 @@ class Lane:
 
     def when(self, count: int) -> int | None:
         """When `count` bytes will be there to `take`; None if fewer are under way."""
-        for start_ns, index, data, bits_ns, baud in self._bursts:
-            if count <= len(data):
-                return start_ns + (index + count) * bits_ns // baud
-            count -= len(data)
+        for burst in self._bursts:
+            size = len(burst.data)
+            if count <= size:
+                return burst.start_ns + (burst.index + count) * burst.bits_ns // burst.baud
+            count -= size
         return None
 
     def first_end_ns(self) -> int | None:
         """When the first burst under way is complete; None if the lane is empty."""
-        return self.when(len(self._bursts[0][2])) if self._bursts else None
+        return self.when(len(self._bursts[0].data)) if self._bursts else None
 
     @property
     def size(self) -> int:
@@ -104,14 +114,15 @@ class Lane:
         back: list[bytes] = []
         while self._bursts:
             burst = self._bursts[-1]
-            start_ns, index, data, bits_ns, baud = burst
-            begun = min(len(data), max(0, -((start_ns - now_ns) * baud // bits_ns) - index))
+            data = burst.data
+            begun = min(len(data), max(0, -((burst.start_ns - now_ns) * burst.baud // burst.bits_ns) - burst.index))
             if begun == len(data):
                 break
             back.append(data[begun:])
-            self._start_ns, self._index, self._size = start_ns, index + begun, self._size - len(data) + begun
+            self._start_ns, self._index = burst.start_ns, burst.index + begun
+            self._size -= len(data) - begun
             if begun:
-                burst[2] = data[:begun]
+                burst.data = data[:begun]
                 break
             self._bursts.pop()
         return b"".join(reversed(back))

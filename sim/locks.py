@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from _thread import allocate_lock
 from collections import deque
-from typing import Any
 
 from .kernel import Bell, Kernel
 
@@ -16,7 +15,7 @@ from .kernel import Bell, Kernel
 class Lock:
     """What `threading.Lock()` makes in a task of a world."""
 
-    __slots__ = ("_kernel", "_real", "_bells", "__weakref__")
+    __slots__ = ("__weakref__", "_bells", "_kernel", "_real")
 
     def __init__(self, kernel: Kernel) -> None:
         self._kernel = kernel
@@ -69,7 +68,7 @@ class Lock:
     def __enter__(self) -> bool:
         return self.acquire()
 
-    def __exit__(self, *_: Any) -> None:
+    def __exit__(self, *_: object) -> None:
         self.release()
 
     def __repr__(self) -> str:

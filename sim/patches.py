@@ -69,7 +69,7 @@ def install(kernel: Kernel, files: Files, patches: Patches) -> None:
     patches.set(threading.Thread, "is_alive", _is_alive(kernel))
     # held while a thread is started, which parks: a real lock would block whoever submits meanwhile
     patches.set(concurrent.futures.thread, "_global_shutdown_lock", Lock(kernel))
-    policy = asyncio.unix_events._UnixDefaultEventLoopPolicy
+    policy: Any = asyncio.unix_events._UnixDefaultEventLoopPolicy
     patches.set(policy, "_loop_factory", staticmethod(aio.loop_factory(kernel, files, policy._loop_factory)))
 
 
@@ -125,14 +125,17 @@ def _makers(kernel: Kernel) -> list[tuple[Any, Callable[..., Any]]]:
     get_ident = threading.get_ident
     real_lock, real_rlock, real_queue = threading.Lock, threading.RLock, queue.SimpleQueue
 
+    python_rlock: Any = threading._PyRLock  # type: ignore[attr-defined]
+    python_queue: Any = queue._PySimpleQueue  # type: ignore[attr-defined]
+
     def make_lock() -> Any:
         return Lock(kernel) if get_ident() in tasks and not _from_real_caller() else real_lock()
 
     def make_rlock(*args: Any, **keywords: Any) -> Any:
-        return threading._PyRLock() if get_ident() in tasks and not _from_real_caller() else real_rlock(*args, **keywords)
+        return python_rlock() if get_ident() in tasks and not _from_real_caller() else real_rlock(*args, **keywords)
 
     def make_queue() -> Any:
-        return queue._PySimpleQueue() if get_ident() in tasks and not _from_real_caller() else real_queue()
+        return python_queue() if get_ident() in tasks and not _from_real_caller() else real_queue()
 
     return [(real_lock, make_lock), (real_rlock, make_rlock), (real_queue, make_queue)]
 

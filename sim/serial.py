@@ -150,7 +150,7 @@ class SelectShim(Shim):
 
     _real = select
 
-    def select(self, rlist: Any, wlist: Any, xlist: Any, timeout: float | None = None) -> tuple[list, list, list]:
+    def select(self, rlist: Any, wlist: Any, xlist: Any, timeout: float | None = None) -> tuple[list[Any], list[Any], list[Any]]:
         """Wait until one of the files is ready, or the time is over."""
         if not any(self._ours(fd) for fd in (*rlist, *wlist)):
             return select.select(rlist, wlist, xlist, timeout)
@@ -211,7 +211,7 @@ class TermiosShim(Shim):
 
     _real = termios
 
-    def tcgetattr(self, fd: int) -> list:
+    def tcgetattr(self, fd: int) -> list[Any]:
         """The settings of a port."""
         if not self._ours(fd):
             return termios.tcgetattr(fd)
@@ -219,7 +219,7 @@ class TermiosShim(Shim):
         tty.check(termios.error)
         return [*tty.attributes[:6], list(tty.attributes[6])]
 
-    def tcsetattr(self, fd: int, when: int, attributes: list) -> None:
+    def tcsetattr(self, fd: int, when: int, attributes: list[Any]) -> None:
         """Change the settings of a port."""
         if not self._ours(fd):
             return termios.tcsetattr(fd, when, attributes)
@@ -354,8 +354,7 @@ def wait_for(kernel: Any, wishes: list[tuple[File, int, bool]], until_ns: int | 
         ready = _ready(wishes)
         late = until_ns is not None and until_ns <= kernel.now
         if greedy and (ready or late):
-            partial = [(file, 1, False) for file in greedy if file.readable()]
-            ready = partial or ready
+            ready = [(file, 1, False) for file in greedy if file.readable()] or ready
         if ready or late:
             if not ready:
                 poll(kernel)
@@ -433,7 +432,7 @@ def patches(world: World) -> list[tuple[Any, str, Any]]:
             return real_info(device)
         found = serial.tools.list_ports_common.ListPortInfo(device)
         found.subsystem = "sim"
-        found.description = f"simulated {world.find(device).kind}"
+        found.description = "simulated port"
         found.hwid = f"SIM {device}"
         return found
 

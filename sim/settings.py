@@ -6,7 +6,7 @@ Knows the bit masks of Linux and nothing else.
 from __future__ import annotations
 
 import termios
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 IFLAG, OFLAG, CFLAG, LFLAG, ISPEED, OSPEED, CC = range(7)
 BOTHER = 0o010000
@@ -41,9 +41,9 @@ class Lines(NamedTuple):
     brk: bool
 
 
-def fresh_attributes() -> list:
+def fresh_attributes() -> list[Any]:
     """What `tcgetattr` gives for a terminal nobody has set: 9600 8N1, cooked, as Linux has it."""
-    characters: list = [b"\x00"] * 32
+    characters: list[Any] = [b"\x00"] * 32
     for name, value in (("VINTR", 3), ("VQUIT", 28), ("VERASE", 127), ("VKILL", 21), ("VEOF", 4), ("VSTART", 17), ("VSTOP", 19),
                         ("VSUSP", 26), ("VREPRINT", 18), ("VDISCARD", 15), ("VWERASE", 23), ("VLNEXT", 22)):
         characters[getattr(termios, name)] = bytes([value])
@@ -55,7 +55,7 @@ def fresh_attributes() -> list:
     return [iflag, oflag, cflag, lflag, termios.B9600, termios.B9600, characters]
 
 
-def settings_of(attributes: list, custom_baud: int) -> Settings:
+def settings_of(attributes: list[Any], custom_baud: int) -> Settings:
     """Translate what `tcsetattr` was given; `custom_baud` holds if the speed is BOTHER."""
     cflag = attributes[CFLAG]
     speed = attributes[OSPEED]

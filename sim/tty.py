@@ -31,7 +31,7 @@ _SEVEN = {bits: bytes(byte & (1 << bits) - 1 for byte in range(256)) for bits in
 class Watch:
     """Rings `bell` when `when()`, a time in nanoseconds or None, has come. The terminal looks again whenever that may change."""
 
-    __slots__ = ("bell", "when", "entry", "at_ns")
+    __slots__ = ("at_ns", "bell", "entry", "when")
 
     def __init__(self, bell: Bell | None, when: Callable[[], int | None]) -> None:
         self.bell, self.when = bell, when
@@ -64,6 +64,7 @@ class Tty:
         self.rs485 = [0] * 8
         self.serial_flags = 0
         self.greedy = 0  # parked readers that take each byte as it comes
+        self.standing = 0  # watches that stay when they have rung
         self._stops: set[str] = set()  # why the port does not send
         self._device_stops: set[str] = set()  # why the device does not send
         self._watches: list[Watch] = []
@@ -165,6 +166,8 @@ class Tty:
             self._unthrottle()
         if data:
             self.line.log("read", data)
+            if self.standing:
+                self.changed()
         return data
 
     def write(self, data: bytes) -> int:
@@ -305,7 +308,7 @@ class Tty:
         if self.hung:
             raise kind(errno.EIO, os.strerror(errno.EIO))
 
-    def set_attributes(self, attributes: list, custom_baud: int | None = None) -> None:
+    def set_attributes(self, attributes: list[Any], custom_baud: int | None = None) -> None:
         """What `tcsetattr` does."""
         self.check(termios.error)
         self.settle()

@@ -15,19 +15,18 @@ import re
 import threading
 from collections.abc import Callable
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import serial
 
-import dfcore.clock
-
+from . import seam
 from . import serial as tty_shims
 from .device import SerialDevice, as_device
 from .files import Files
 from .kernel import Bell, Kernel, Task
 from .line import Line
-from .pace import WallPace, pace_of
+from .pace import pace_of
 from .patches import Patches, install
 from .stacks import Watchdog
 from .trace import Trace
@@ -63,7 +62,7 @@ class World:
 
     # opening and closing ------------------------------------------------------------------------------------------------------
 
-    def __enter__(self) -> World:
+    def __enter__(self) -> Self:
         global _open_world
         with _switch:
             if self._state != "new":
@@ -80,7 +79,7 @@ class World:
         install(self.kernel, self.files, self._patches)
         for target, name, value in tty_shims.patches(self):
             self._patches.set(target, name, value)
-        dfcore.clock.enter(self)
+        seam.enter(self)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
@@ -105,7 +104,7 @@ class World:
     def _restore(self) -> None:
         global _open_world
         self._patches.undo()
-        dfcore.clock.enter(None)
+        seam.enter(None)
         self._watchdog.close()
         if self._affinity is not None:
             os.sched_setaffinity(0, self._affinity)
@@ -157,11 +156,9 @@ class World:
         line = self.find(name)
         if line is None:
             raise ValueError(f"pty {name!r}: needed a port of this world, was none; make it with serial({name!r}, device) first")
-        if not isinstance(self.kernel.pace, WallPace):
-            raise ValueError(f'pty {name!r}: needed a clock that others share, was "virtual"; open World(clock="wall")')
         from .bridge import Bridge
 
-        bridge = Bridge(self.kernel, self.kernel.pace, line)
+        bridge = Bridge(self.kernel, line)
         self._bridges.append(bridge)
         return bridge.path
 
@@ -207,7 +204,7 @@ class World:
         def body() -> None:
             try:
                 box["result"] = function(*args)
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - raised again in the caller
                 box["error"] = error
 
         self.kernel.join(self.spawn(body))
@@ -222,7 +219,7 @@ class World:
         def body() -> None:
             try:
                 function(*args)
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - raised again in the main task
                 self.kernel.fail(None, error)
 
         name = getattr(function, "__qualname__", type(function).__name__)
@@ -253,6 +250,10 @@ class World:
         """Ring `bell`, from any thread."""
         self.kernel.wake(bell)
 
+    def interrupt(self, task: Task, error: BaseException) -> None:
+        """Have `task` raise `error` out of the call in which it is parked, or at its next one."""
+        self.kernel.interrupt(task, error)
+
     def when_quiet(self, function: Callable[[int], tuple[Any, int | None]] | None) -> None:
         """Have the kernel ask `function(now_ns)` whenever nothing else can run, before time moves."""
         self.kernel.when_quiet(function)
@@ -271,7 +272,7 @@ class World:
         if fd not in self.files:
             raise ValueError(f"watch: needed a simulated file of this world, was the file number {fd}; real files have no virtual time")
         simulated = self.files[fd]
-        simulated.watch(None, 1, False)
+        simulated.watch_always()
         return lambda: simulated.open and simulated.readable()
 
     def _check_member(self, what: str) -> None:
