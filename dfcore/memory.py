@@ -13,6 +13,7 @@ import mmap
 import os
 from collections.abc import Sequence
 from types import TracebackType
+from typing import Self
 
 import numpy as np
 
@@ -99,7 +100,7 @@ class Memory:
             except BufferError:
                 pass  # somebody still holds a view: the mapping goes when the view does
 
-    def __enter__(self) -> Memory:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:

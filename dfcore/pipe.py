@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import fcntl
 import os
-import pickle
 import struct
 import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import cloudpickle
+from .pickles import dumps, loads
 
 _LENGTH = struct.Struct("=Q")
 _CHUNK = 1 << 20
@@ -42,7 +41,11 @@ def send(fd: int, message: Any) -> None:
     Raises:
         BrokenPipeError: nobody reads any more.
     """
-    body = cloudpickle.dumps(message)
+    send_packed(fd, dumps(message))
+
+
+def send_packed(fd: int, body: bytes) -> None:
+    """Write a message that is pickled already."""
     for part in (_LENGTH.pack(len(body)), body):
         view = memoryview(part)
         while view:
@@ -56,7 +59,7 @@ def receive(fd: int) -> Any:
         EOFError: the writer has closed its end.
     """
     (length,) = _LENGTH.unpack(_read(fd, _LENGTH.size))
-    return pickle.loads(_read(fd, length))
+    return loads(_read(fd, length))
 
 
 def _read(fd: int, length: int) -> bytes:
@@ -90,7 +93,7 @@ class Inbox:
                 return
             body = bytes(memoryview(self._data)[_LENGTH.size : end])
             del self._data[:end]
-            yield pickle.loads(body)
+            yield loads(body)
 
     def close(self) -> None:
         """Close the descriptor; a second time is harmless."""
@@ -146,17 +149,17 @@ def unpack_error(packed: PackedError, origin: str) -> BaseException:
 def _pickled(error: BaseException) -> bytes | None:
     """None if the exception does not survive the way: it must be known before it is sent."""
     try:
-        data: bytes = cloudpickle.dumps(error)
+        data: bytes = dumps(error)
         return data if type(_loaded(data)) is type(error) else None
-    except Exception:
-        return None  # a user's exception may hold anything, a lock or an open file; its text travels in any case
+    except Exception:  # noqa: BLE001 - it may hold anything, a lock or an open file; its text travels in any case
+        return None
 
 
 def _loaded(data: bytes | None) -> BaseException | None:
     if data is None:
         return None
     try:
-        error = pickle.loads(data)
-    except Exception:
-        return None  # a class that only the other process can import, or one whose constructor needs more than its `args`
+        error = loads(data)
+    except Exception:  # noqa: BLE001 - its constructor may need more than its `args`, and raise anything
+        return None
     return error if isinstance(error, BaseException) else None

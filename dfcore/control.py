@@ -1,0 +1,64 @@
+"""The line of the run in the control segment: what everybody is told, and who wants to be told of a full edge.
+
+Laws: `state` only ever grows; time zero and the end are written before it leaves `NEW`, and each change is followed by a stroke
+of every bell. Only the process that started the run writes here, under the supervisor's lock, but for `watch`, which any context
+takes back when it rings.
+"""
+
+from __future__ import annotations
+
+from .memory import Memory
+from .plan import Plan
+
+#: States of a run: nodes open; firing; emitters have stopped and records drain; everything is discarded.
+NEW, GO, STOP, ABORT = range(4)
+
+#: `until_ns` of a run without an end.
+ENDLESS_NS = (1 << 63) - 1
+
+_STATE, _ZERO, _UNTIL, _WATCH = range(4)
+
+
+class RunLine:
+    """The words of a run. States: see `NEW` to `ABORT`."""
+
+    def __init__(self, plan: Plan, memory: Memory):
+        offset = plan.layout.run
+        self._words = memory.buffer(0)[offset : offset + 64].cast("q")
+
+    @property
+    def state(self) -> int:
+        """`NEW`, `GO`, `STOP` or `ABORT`."""
+        return self._words[_STATE]
+
+    def raise_to(self, state: int) -> bool:
+        """Go on to `state`; False if the run was there or further already. Ring every bell after it."""
+        if self._words[_STATE] >= state:
+            return False
+        self._words[_STATE] = state
+        return True
+
+    def go(self, zero_ns: int, duration_ns: int | None) -> bool:
+        """Say when time zero is (CLOCK_MONOTONIC) and let everybody fire. False if the run was aborted before."""
+        self._words[_ZERO] = zero_ns
+        self._words[_UNTIL] = ENDLESS_NS if duration_ns is None else zero_ns + duration_ns
+        return self.raise_to(GO)
+
+    @property
+    def zero_ns(self) -> int:
+        """CLOCK_MONOTONIC at time zero of the run; meaningful from `GO` on."""
+        return self._words[_ZERO]
+
+    @property
+    def until_ns(self) -> int:
+        """CLOCK_MONOTONIC from which on no emitter fires; `ENDLESS_NS`: no such time."""
+        return self._words[_UNTIL]
+
+    @property
+    def watch(self) -> bool:
+        """Whether the supervisor wants a stroke when a context goes to sleep with a node that waits for room."""
+        return bool(self._words[_WATCH])
+
+    @watch.setter
+    def watch(self, wanted: bool) -> None:
+        self._words[_WATCH] = wanted

@@ -1,0 +1,198 @@
+"""Why nothing moves: the search for a deadlock in the words of a run.
+
+Laws (RULES 22): a node is stuck if something it needs, room on a full edge or a record on an empty one, can only come from a node
+that is stuck; whoever runs, has all it needs, is about to end or paces itself is not. Heads, tails and firings only grow, so two
+looks that agree are one look at a single instant, and what is stuck at one instant is stuck for ever: no false alarm, no waiting.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from .counters import RUNNING
+from .errors import Problem
+from .memory import Memory
+from .plan import EVERY, LATEST, NodePlan, Plan
+from .sight import Sight, Words
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """What a node needs: `room` on an edge, else a record. `giver` is the node that alone can give it."""
+
+    edge: int
+    room: bool
+    giver: int
+
+
+class Look:
+    """One look at every word that decides who can go on. `state` of two looks is equal if nothing moved in between."""
+
+    def __init__(self, sight: Sight, stopping: bool):
+        self.plan, self._sight, self._stopping = sight.plan, sight, stopping
+        self._words: dict[int, Words] = {edge.index: sight.words(edge.index) for edge in self.plan.edges}
+        self._buffered = {edge.index: int(sight.edge(edge.index)["unread_buffered"]) for edge in self.plan.edges if edge.batch > 1}
+        names = ("state", "in_flight", "firings", "last_firing", "skipped_firings")
+        self._nodes = {node.index: {name: int(sight.node(node.index)[name]) for name in names} for node in self.plan.nodes}
+        self.blocked = {node.index for node in self.plan.nodes if sight.node(node.index)["blocked_edge"]}
+        self.state = (self._words, self._buffered, self._nodes)
+
+    # -- who can go on --------------------------------------------------------------------------------------------------------
+
+    def waits(self, node: NodePlan) -> list[Wait]:
+        """What keeps a node from going on and only another node can give; [] if nothing does."""
+        counters = self._nodes[node.index]
+        if counters["state"] != RUNNING or counters["in_flight"]:
+            return []
+        if self._stopping and (node.role == "emitter" or node.ends_with_stop):
+            return []
+        if node.index in self.blocked:
+            return list(self._room_waits(node))  # it had its records, or is between two yields, or flushes
+        if any(self._over(edge) or self._ages(edge) for edge in node.inputs) or self._suspended(node):
+            return []
+        records = list(self._record_waits(node))
+        return [*self._room_waits(node), *records] if records else []
+
+    def _suspended(self, node: NodePlan) -> bool:
+        """Between two yields of one firing."""
+        counters = self._nodes[node.index]
+        return "generator" in node.style and 0 < counters["firings"] <= counters["last_firing"]
+
+    def _room_waits(self, node: NodePlan) -> Iterator[Wait]:
+        for output in node.outputs:
+            for index in self.plan.outputs[output].edges:
+                edge, words = self.plan.edges[index], self._words[index]
+                if edge.policy == EVERY and edge.on_full == "wait" and not words.gone and words.waiting >= edge.depth:
+                    yield Wait(index, True, edge.node)
+
+    def _record_waits(self, node: NodePlan) -> Iterator[Wait]:
+        for index in (*node.inputs, *self._unfed(node)):
+            edge = self.plan.edges[index]
+            if not self._there(index):
+                yield Wait(index, False, self.plan.outputs[edge.output].node)
+
+    def _unfed(self, node: NodePlan) -> Iterator[int]:
+        """Edges of parameters without a default that have not had a value yet."""
+        for parameter in node.parameters:
+            if parameter.required and parameter.edge is not None and not self._sight.edge(parameter.edge)["read"]:
+                yield parameter.edge
+
+    def _there(self, index: int) -> bool:
+        """Whether an edge offers what a firing takes, or will once its reader looks."""
+        edge, words = self.plan.edges[index], self._words[index]
+        return bool(words.waiting or words.initial_left or (edge.batch > 1 and self._buffered[index] == edge.batch))
+
+    def _over(self, index: int) -> bool:
+        return self._words[index].closed and not self._there(index)
+
+    def _ages(self, index: int) -> bool:
+        """A record that grows stale is taken without a firing: a timer of the reader's."""
+        edge = self.plan.edges[index]
+        return edge.max_age_ns is not None and edge.policy != LATEST and self._words[index].waiting > 0
+
+    def stuck(self) -> dict[int, list[Wait]]:
+        """The stuck nodes, each with its waits for other stuck nodes."""
+        waits = {node.index: waits for node in self.plan.nodes if (waits := self.waits(node))}
+        while True:
+            left = {node: kept for node, all in waits.items() if (kept := [wait for wait in all if wait.giver in waits])}
+            if left == waits:
+                return left
+            waits = left
+
+    # -- what is needed -------------------------------------------------------------------------------------------------------
+
+    def depth_needed(self, chain: list[Wait]) -> int | None:
+        """Depth with which `chain[0]`, a full edge, would not stop its writer; None where no ratio says it."""
+        full, *others = chain
+        firings = 1
+        for wait in others:
+            if wait.room or not self._steady(self.plan.nodes[wait.giver]) and wait is not others[-1]:
+                return None
+            firings = self._missing(wait.edge, firings)
+        return self._words[full.edge].waiting + firings
+
+    def _missing(self, index: int, firings: int) -> int:
+        """Records that an edge still needs for so many firings of its reader."""
+        edge = self.plan.edges[index]
+        there = self._buffered.get(index, 0) * edge.decimate + self._words[index].waiting
+        return max(firings * edge.batch * edge.decimate - there, 1)
+
+    def _steady(self, node: NodePlan) -> bool:
+        """One record per firing, so far."""
+        return node.style in ("plain", "coroutine") and not self._nodes[node.index]["skipped_firings"]
+
+
+def blocked(plan: Plan, memory: Memory, stopping: bool = False) -> Problem | None:
+    """The deadlock that a run is in, or None. `stopping`: emitters are about to end."""
+    sight = Sight(plan, memory)
+    first, second = Look(sight, stopping), Look(sight, stopping)
+    if first.state != second.state or first.blocked != second.blocked:
+        return None
+    stuck = second.stuck()
+    return _problem(second, _chain(stuck)) if stuck else None
+
+
+def _chain(stuck: dict[int, list[Wait]]) -> list[Wait]:
+    """A closed chain of waits, beginning with one for room if it has one."""
+    node, path, seen = min(stuck), [], {}
+    while node not in seen:
+        seen[node] = len(path)
+        path.append(stuck[node][0])  # waits for room come first
+        node = path[-1].giver
+    ring = path[seen[node] :]
+    start = next((at for at, wait in enumerate(ring) if wait.room), 0)
+    return ring[start:] + ring[:start]
+
+
+def _problem(look: Look, chain: list[Wait]) -> Problem:
+    plan, first = look.plan, look.plan.edges[chain[0].edge]
+    if not chain[0].room:
+        return Problem(
+            code="deadlock",
+            where=first.name,
+            needed="a record",
+            found=f"empty, and nobody can write one ({_told(plan, chain)})",
+            do="publish where a node of this loop returns SKIP, or give an edge of it one more `initial` record",
+            file=first.file,
+            line=first.line,
+        )
+    depth = look.depth_needed(chain)
+    full = [plan.edges[wait.edge].name for wait in chain if wait.room]
+    return Problem(
+        code="deadlock",
+        where=first.name,
+        needed=f"depth {depth}" if depth is not None else f"a depth of more than {first.depth}",
+        found=f"depth {first.depth}, full, and nobody can go on ({_told(plan, chain)})",
+        do=f"connect it with depth={depth}" if depth is not None else f"give {' or '.join(full)} a larger depth",
+        file=first.file,
+        line=first.line,
+    )
+
+
+def _told(plan: Plan, chain: list[Wait]) -> str:
+    """The chain in words, from node to node."""
+    told = []
+    for wait in chain:
+        edge = plan.edges[wait.edge]
+        reader, writer = plan.nodes[edge.node].name, plan.nodes[plan.outputs[edge.output].node].name
+        told.append(f"{writer} waits for room on {edge.name}" if wait.room else f"{reader} for a record of {edge.name}")
+    return ", ".join(told)
+
+
+def hand_of(plan: Plan, memory: Memory, context: int) -> tuple[str, int, int | None] | None:
+    """What a context was working on: node, firing, and seq of the record in hand; None: nothing."""
+    sight = Sight(plan, memory)
+    for index in plan.contexts[context].nodes:
+        if sight.working(index):
+            inputs = plan.nodes[index].inputs
+            seq = int(sight.edge(inputs[0])["last_seq"]) if inputs else None
+            return plan.nodes[index].name, int(sight.node(index)["last_firing"]), seq
+    return None
+
+
+def busy_emitters(plan: Plan, memory: Memory) -> dict[int, int]:
+    """Emitters whose `compute` runs now, with the number of their firing."""
+    sight = Sight(plan, memory)
+    emitters = [node.index for node in plan.nodes if node.role == "emitter" and sight.working(node.index)]
+    return {index: int(sight.node(index)["last_firing"]) for index in emitters}

@@ -1,0 +1,215 @@
+"""The report of a run, read from its counters and ring words.
+
+Laws: written = read + dropped + overwritten + decimated + unread for every edge that is at rest (L5; initial records count as
+written, tombstones do not); what the rings lost is computed from their words, never counted beside them, so it is exact even
+after a kill. While a run is under way the same figures may be off by the records in motion. Nothing here writes to the memory of
+a run. How a report is printed is `tell.py`'s.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any, TypeVar
+
+from .counters import WRITER_COUNTERS
+from .errors import did_you_mean
+from .histogram import Histogram
+from .memory import Memory
+from .plan import EVERY, Plan
+from .sight import Sight
+from .tell import tell
+
+Value = TypeVar("Value")
+
+
+class Named(dict[str, Value]):
+    """A mapping by name that helps with misspelt ones."""
+
+    def __missing__(self, name: str) -> Value:
+        raise KeyError(f"report: needed one of its names, was {name!r}; {did_you_mean(str(name), self)}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeReport:
+    """What one node did. `lateness_ns`: start of a firing after its grid point; `duration_ns`: of a firing."""
+
+    firings: int
+    errors: int
+    deadline_misses: int
+    overruns: int
+    busy_s: float
+    wait_input_s: float
+    wait_room_s: float
+    lateness_ns: Histogram
+    duration_ns: Histogram
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EdgeReport:
+    """What became of the records of one edge. `age_ns`: now - origin_ns when a record was taken; `digest`: 16 hex digits."""
+
+    written: int
+    read: int
+    dropped: int
+    overwritten: int
+    decimated: int
+    unread: int
+    skipped: int
+    high_water: int
+    digest: str | None
+    age_ns: Histogram
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContextReport:
+    """Where a context ran. `refused`: what the machine did not allow, one sentence each."""
+
+    pid: int
+    cpu: tuple[int, ...] | None
+    priority: int | None
+    cpu_s: float
+    wakeups: int
+    refused: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """A run in figures. `print(report)` is a table.
+
+    Attributes:
+        ended: "finished", "duration", "stopped", "aborted", "interrupted" or "failed".
+        digest: of all edges together, 16 hex digits; None if digests were not computed.
+        nodes, edges, contexts: by name.
+    """
+
+    name: str
+    clock: str
+    seed: int
+    duration_s: float
+    ended: str
+    digest: str | None
+    nodes: Mapping[str, NodeReport]
+    edges: Mapping[str, EdgeReport]
+    contexts: Mapping[str, ContextReport]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The report in plain dicts, lists, strings and numbers; a histogram as its count, extremes, mean and percentiles."""
+        plain: dict[str, Any] = _plain(self)
+        return plain
+
+    def __str__(self) -> str:
+        return tell(self)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Histogram):
+        return value.to_dict()
+    if isinstance(value, (Report, NodeReport, EdgeReport, ContextReport)):
+        return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, Mapping):
+        return {name: _plain(part) for name, part in value.items()}
+    return list(value) if isinstance(value, tuple) else value
+
+
+# -------------------------------------------------------------------------------------------------------------- reading
+
+
+def report(
+    plan: Plan,
+    memory: Memory,
+    *,
+    clock: str,
+    seed: int,
+    duration_s: float,
+    ended: str,
+    digests: bool,
+    tick_ns: float,
+    contexts: Mapping[str, Mapping[str, Any]],
+) -> Report:
+    """The report of a run, over or under way.
+
+    Args:
+        digests: whether the run computed any.
+        tick_ns: nanoseconds of one tick of the counters.
+        contexts: name -> what is known of it, of the fields of `ContextReport`.
+    """
+    sight = Sight(plan, memory)
+    told = [edge for edge in plan.edges if plan.outputs[edge.output].node >= 0]
+    return Report(
+        name=plan.name,
+        clock=clock,
+        seed=seed,
+        duration_s=duration_s,
+        ended=ended,
+        digest=_digest_of_all(sight, [edge.index for edge in told]) if digests else None,
+        nodes=Named({node.name: _node(sight, node.index, tick_ns) for node in plan.nodes}),
+        edges=Named({edge.name: _edge(sight, memory, edge.index, digests) for edge in told}),
+        contexts=Named({context.name: _context(contexts.get(context.name, {})) for context in plan.contexts if context.nodes}),
+    )
+
+
+def _node(sight: Sight, index: int, tick_ns: float) -> NodeReport:
+    counters, tick_s = sight.node(index), tick_ns / 1e9
+    return NodeReport(
+        firings=int(counters["firings"]),
+        errors=int(counters["errors"]),
+        deadline_misses=int(counters["deadline_misses"]),
+        overruns=int(counters["overruns"]),
+        busy_s=int(counters["busy_ticks"]) * tick_s,
+        wait_input_s=int(counters["wait_input_ticks"]) * tick_s,
+        wait_room_s=int(counters["wait_room_ticks"]) * tick_s,
+        lateness_ns=Histogram.of(counters["lateness"]),
+        duration_ns=Histogram.of(counters["duration"]),
+    )
+
+
+def _edge(sight: Sight, memory: Memory, index: int, digests: bool) -> EdgeReport:
+    plan, counters, words = sight.plan, sight.edge(index), sight.words(index)
+    edge, losses = plan.edges[index], plan.layout.edges[index].losses
+    output = plan.outputs[edge.output]
+    written, read, decimated = words.head + len(edge.initial), int(counters["read"]), int(counters["decimated"])
+    dropped = words.head - words.offered + int(counters["stale_dropped"])
+    if edge.policy == EVERY:
+        if edge.on_full == "drop_oldest":
+            dropped += words.tail - words.taken
+        unread, overwritten = written - read - dropped - decimated, 0
+    else:
+        unread = 1 if words.waiting or (words.initial_left and not words.head) else 0
+        overwritten = written - read - dropped - decimated - unread
+    digested = digests and not output.dtype.hasobject
+    return EdgeReport(
+        written=written,
+        read=read,
+        dropped=dropped,
+        overwritten=overwritten,
+        decimated=decimated,
+        unread=unread,
+        skipped=int(memory.struct(1 + output.context, losses, WRITER_COUNTERS)["skipped"]),
+        high_water=int(counters["high_water"]),
+        digest=f"{int(counters['digest']):016x}" if digested else None,
+        age_ns=Histogram.of(counters["age"]),
+    )
+
+
+def _digest_of_all(sight: Sight, edges: list[int]) -> str:
+    """One figure for all edges, in their order. Source: the mixing step of splitmix64."""
+    mask, combined = (1 << 64) - 1, 0
+    for index in edges:
+        combined = (combined + int(sight.edge(index)["digest"]) + 0x9E3779B97F4A7C15) & mask
+        combined = (combined ^ combined >> 30) * 0xBF58476D1CE4E5B9 & mask
+        combined = (combined ^ combined >> 27) * 0x94D049BB133111EB & mask
+        combined ^= combined >> 31
+    return f"{combined:016x}"
+
+
+def _context(known: Mapping[str, Any]) -> ContextReport:
+    return ContextReport(
+        pid=known.get("pid", os.getpid()),
+        cpu=known.get("cpu"),
+        priority=known.get("priority"),
+        cpu_s=known.get("cpu_s", 0.0),
+        wakeups=known.get("wakeups", 0),
+        refused=tuple(known.get("refused", ())),
+    )

@@ -1,0 +1,215 @@
+"""One context as its supervisor sees it: open, wait for GO, run, close, and say so; in this thread, or as a process of its own.
+
+Laws: every context says `ready` or `failed` once, and `done` last, whatever happened in between; `close` runs however the run
+went. A process context is told what it is by one memory file it inherits; it leaves Ctrl-C to its parent, and it dies with it.
+How nodes are opened, fired and closed is the `Runner`'s business.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import os
+import signal
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from . import machine
+from ._process import die_with_parent
+from .clock import real_now_ns
+from .errors import NodeFailed
+from .memory import Memory
+from .pickles import dumps
+from .pipe import pack_error, receive, send
+from .plan import Plan
+
+#: How long a context may still take after it should have ended, before it is killed.
+GRACE_S = 5
+
+#: Signals that reach every process of a terminal or a service at once: the parent answers them for all.
+GROUP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+_NO_WAY_HOME = "needed a `result` that can be pickled, was not; return plain data from `close`."
+
+Tell = Callable[[tuple[Any, ...]], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """What one context does in this run. Where it is executed makes no difference to it."""
+
+    plan: Plan
+    context: int
+    nodes: dict[int, Any]  # node index -> node
+    memory_fds: tuple[int, ...]  # () where the memory is mapped already
+    eventfds: tuple[int, ...]  # one per context, and last the supervisor's
+    cores: tuple[int, ...] | None  # where it shall run; None: anywhere
+    spin_us: float  # 0 where it may not
+    seed: int
+    digest: bool
+
+
+class Runner(Protocol):
+    """The nodes of one context, ready to be driven by one thread."""
+
+    #: node index -> what its `close` returned
+    results: dict[int, Any]
+
+    def open(self) -> None:
+        """`open` of every node, in order of creation. Raises the first failure; what was opened is left to `close`."""
+
+    def run(self) -> None:
+        """Wait for GO, then fire until all nodes have ended, or the run is aborted. Raises the first failure."""
+
+    def close(self) -> None:
+        """`safe` and `close` of every node that was opened, in reverse. Raises the first failure, after all were closed."""
+
+    def info(self) -> dict[str, Any]:
+        """What the report says of this context: `cpu_s`, `wakeups`, …"""
+
+
+def serve(make: Callable[[], Runner], tell: Tell) -> None:
+    """Make a runner, drive it from open to close, and tell its supervisor how it goes.
+
+    Told are tuples: `("ready", info)`, `("failed", at_ns, error)`, and last `("done", results, info)`. Exceptions do not leave.
+    """
+    try:
+        runner = make()
+    except BaseException as error:  # noqa: BLE001 - it goes to whoever runs the graph
+        tell(("failed", real_now_ns(), error))
+        tell(("done", {}, {}))
+    else:
+        serve_rest(runner, tell, serve_open(runner, tell))
+
+
+def serve_open(runner: Runner, tell: Tell) -> bool:
+    """The first half of `serve`: whether everything is open."""
+    opened = _attempt(runner.open, tell)
+    if opened:
+        tell(("ready", runner.info()))
+    return opened
+
+
+def serve_rest(runner: Runner, tell: Tell, opened: bool) -> None:
+    """The second half of `serve`: run if `opened`, close in any case."""
+    if opened:
+        _attempt(runner.run, tell)
+    _attempt(runner.close, tell)
+    tell(("done", runner.results, runner.info()))
+
+
+def _attempt(step: Callable[[], None], tell: Tell) -> bool:
+    try:
+        step()
+    except BaseException as error:  # noqa: BLE001 - it goes to whoever runs the graph
+        tell(("failed", real_now_ns(), error))
+        return False
+    return True
+
+
+def settle(job: Job, own_process: bool) -> list[str]:
+    """Give the calling thread what its context wished for: cores, priority, sharp timers. Returns the refusals."""
+    context = job.plan.contexts[job.context]
+    refusals = [machine.sharpen_timers()]
+    if job.cores is not None:
+        refusals.append(machine.pin(job.cores))
+    if context.priority is not None:
+        refusals.append(machine.set_priority(context.priority))
+        if own_process:
+            refusals.append(machine.keep_in_memory())
+    return [refusal for refusal in refusals if refusal is not None]
+
+
+# ---------------------------------------------------------------------------------------------------- a process of its own
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """What a process context needs to know before its nodes can be unpickled. Sent first."""
+
+    parent: int
+    path: tuple[str, ...]
+    argv: tuple[str, ...]
+    environ: dict[str, str | None]  # what the program's environment has instead; None: nothing
+    up: int  # end of the pipe to the supervisor
+    alive: int  # end of a pipe that the parent holds open as long as it lives
+
+
+def main(file: int, make_runner: Callable[[Job, Memory, int, Tell], Runner]) -> None:
+    """Be a process context: read the job from memory file `file`, build its runner, serve, and leave.
+
+    `make_runner(job, memory, alive, tell)` gets the descriptor that becomes readable when the parent is gone, and a way to send
+    `("warning", text)`.
+    """
+    surroundings: Surroundings = receive(file)
+    _leave_signals_to_the_parent(surroundings.parent)
+    faulthandler.enable()
+    _take_over(surroundings)
+    tell = _Teller(surroundings.up)
+
+    def make() -> Runner:
+        job: Job = receive(file)
+        job.nodes.update(receive(file))
+        os.close(file)
+        tell.names = {index: job.plan.nodes[index].name for index in job.nodes}
+        tell(("refused", settle(job, own_process=True)))
+        return make_runner(job, Memory.attach(job.plan, job.memory_fds, job.context), surroundings.alive, tell)
+
+    serve(make, tell)
+
+
+def _leave_signals_to_the_parent(parent: int) -> None:
+    """Handlers that do nothing, rather than a mask or SIG_IGN, which the subprocesses of nodes would inherit."""
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, _pass)
+    if not die_with_parent(parent, GRACE_S):
+        sys.exit(1)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, GROUP_SIGNALS)
+
+
+def _pass(number: int, frame: object) -> None:
+    """The parent has got it too."""
+
+
+def _take_over(surroundings: Surroundings) -> None:
+    sys.path[:] = surroundings.path
+    sys.argv[:] = surroundings.argv
+    for name, value in surroundings.environ.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value
+
+
+class _Teller:
+    """Sends what a context says through the pipe: errors packed, results pickled one by one, so that one cannot spoil all."""
+
+    def __init__(self, up: int):
+        self.up = up
+        self.names: dict[int, str] = {}
+
+    def __call__(self, message: tuple[Any, ...]) -> None:
+        kind = message[0]
+        if kind == "failed":
+            message = (kind, message[1], pack_error(message[2]))
+        elif kind == "done":
+            message = (kind, self._pickled(message[1]), message[2])
+        try:
+            send(self.up, message)
+        except BrokenPipeError:
+            pass  # the parent is gone: nobody is left to be told
+
+    def _pickled(self, results: dict[int, Any]) -> dict[int, bytes]:
+        pickled = {}
+        for index, result in results.items():
+            try:
+                pickled[index] = dumps(result)
+            except Exception as error:  # noqa: BLE001 - a user's `__reduce__` may raise anything
+                name = self.names[index]
+                failure = NodeFailed(f"{name}: {_NO_WAY_HOME}", node=name, method="close")
+                failure.__cause__ = error
+                self(("failed", real_now_ns(), failure))
+        return pickled
+
+
