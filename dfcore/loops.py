@@ -24,7 +24,7 @@ def components(count: int, arcs: Sequence[Arc]) -> list[int]:
         work = [(root, 0)]
         while work:
             node, step = work.pop()
-            if step == 0:
+            if index[node] < 0:
                 index[node] = low[node] = counter
                 counter += 1
                 stack.append(node)
