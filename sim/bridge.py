@@ -84,6 +84,7 @@ class Bridge:
         if tty.hung:
             return
         self._tty, self._attributes = tty, []
+        tty.refresh = lambda: self._take_settings(tty)
         self._file = TtyFile(self._kernel, tty)
         self._watch = _Outgoing(self, tty)
         tty.attach(self._watch)
@@ -93,6 +94,7 @@ class Bridge:
         self._pace.remove_reader(self._master)
         self._pace.remove_writer(self._master)
         if self._tty is not None and self._watch is not None:
+            self._tty.refresh = None
             self._tty.drop_watch(self._watch)
         if self._file is not None:
             self._file.close()

@@ -156,16 +156,19 @@ class Kernel:
         return heap[0][0] if heap else None
 
     def _run_due(self) -> None:
-        limit_ns = self.now if self.virtual else self.pace.now_ns()
+        """Run the events of the first instant that is due, and be at that instant; if none is, be at the present."""
+        limit_ns = self.now
+        if not self.virtual:
+            first_ns, present_ns = self._first_ns(), self.pace.now_ns()
+            limit_ns = max(limit_ns, present_ns if first_ns is None else min(first_ns, present_ns))
+            self.now = limit_ns
         heap = self._heap
         while heap and heap[0][0] <= limit_ns:
             entry = heapq.heappop(heap)
             function = entry[2]
             if function is not None:
                 entry[2] = None
-                self.now = max(self.now, entry[0])
                 self.call(entry[4], function, *entry[3])
-        self.now = max(self.now, limit_ns)
 
     def _run_posts(self) -> None:
         while self._posts:
@@ -324,7 +327,7 @@ class Kernel:
         if task.pending is not None:
             self._raise_pending(task)
         if not self.virtual:
-            self._run_due()
+            self._catch_up()
             return
         task.polls += 1
         if task.polls <= FREE_POLLS:
@@ -334,6 +337,13 @@ class Kernel:
             self.now = after_ns
             return
         self.pause(after_ns)
+
+    def _catch_up(self) -> None:
+        while True:
+            self._run_due()
+            first_ns = self._first_ns()
+            if first_ns is None or first_ns > self.pace.now_ns():
+                return
 
     def pause(self, until_ns: int) -> None:
         """Let others run until `until_ns`, without a new allowance of free polls."""

@@ -28,7 +28,7 @@ import serial.tools.list_ports_linux
 
 from .files import FIRST_FD, File, PipeEnd, TtyFile
 from .kernel import Bell
-from .tty import BREAK_NS, CLOSE_WAIT_NS
+from .tty import BREAK_NS, CLOSE_WAIT_NS, Tty
 
 if TYPE_CHECKING:
     from .world import World
@@ -58,7 +58,7 @@ class Shim:
     def _ours(self, fd: Any) -> bool:
         return isinstance(fd, int) and fd >= FIRST_FD and self._world.member()
 
-    def _tty(self, fd: int) -> Any:
+    def _tty(self, fd: int) -> Tty:
         file = self._files[fd]
         if not isinstance(file, TtyFile):
             raise OSError(errno.ENOTTY, os.strerror(errno.ENOTTY))
@@ -93,23 +93,23 @@ class OsShim(Shim):
         file = self._files[fd]
         if isinstance(file, PipeEnd):
             return file.read(size)
-        tty = file.tty  # type: ignore[attr-defined]
-        data = tty.read(size)
-        if data or tty.hung or not size:
+        data: bytes = self._tty(fd).read(size)
+        if data or not size or self._tty(fd).hung:
             return data
         if file.nonblocking:
             poll(self._kernel)
             raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
         return self._read_blocking(file, size)
 
-    def _read_blocking(self, file: Any, size: int) -> bytes:
+    def _read_blocking(self, file: File, size: int) -> bytes:
         """A terminal without O_NONBLOCK: VMIN and VTIME rule."""
-        least, tenths = (int(value) if isinstance(value, int) else value[0] for value in file.tty.attributes[6][5:7][::-1])
+        tty = self._tty(file.fd)
+        least, tenths = tty.attributes[6][termios.VMIN], tty.attributes[6][termios.VTIME]
         until_ns = self._kernel.now + tenths * 100_000_000 if tenths and not least else None
         if not least and not tenths:
             return b""
         wait_for(self._kernel, [(file, min(max(least, 1), size), False)], until_ns)
-        return file.tty.read(size)
+        return tty.read(size)
 
     def write(self, fd: int, data: bytes) -> int:
         """Write to a simulated file, or a real one."""
@@ -118,7 +118,7 @@ class OsShim(Shim):
         file = self._files[fd]
         if isinstance(file, PipeEnd):
             return file.write(data)
-        tty = file.tty  # type: ignore[attr-defined]
+        tty = self._tty(fd)
         count = tty.write(data)
         if count or not data:
             return count
@@ -166,7 +166,8 @@ class SelectShim(Shim):
         if frame.f_code is not _READ:
             return 1
         names = frame.f_locals
-        return max(1, min(MOST_WANTED, names["size"] - len(names["read"])))
+        missing: int = names["size"] - len(names["read"])
+        return max(1, min(MOST_WANTED, missing))
 
     def poll(self) -> Any:
         """A poll object for simulated and real files."""

@@ -64,6 +64,7 @@ class Tty:
         self.rs485 = [0] * 8
         self.serial_flags = 0
         self.greedy = 0  # parked readers that take each byte as it comes
+        self.refresh: Callable[[], None] | None = None  # brings settings up to date that were made elsewhere
         self.standing = 0  # watches that stay when they have rung
         self._stops: set[str] = set()  # why the port does not send
         self._device_stops: set[str] = set()  # why the device does not send
@@ -192,6 +193,8 @@ class Tty:
 
     def receive(self, data: bytes) -> None:
         """What the other end begins to send now."""
+        if self.refresh is not None:
+            self.refresh()
         self.settle()
         if self.settings.bytesize < 8:
             data = data.translate(_SEVEN[self.settings.bytesize])
