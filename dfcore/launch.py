@@ -134,8 +134,8 @@ def _search_path() -> tuple[str, ...]:
 
 
 def _flags() -> list[str]:
-    """The parent's options that change how Python code behaves."""
-    return ["-O"] * sys.flags.optimize + ["-X", "dev"] * sys.flags.dev_mode
+    """The parent's options that change how Python code behaves; and no remark about a module that its package imports too."""
+    return ["-O"] * sys.flags.optimize + ["-X", "dev"] * sys.flags.dev_mode + ["-W", "ignore::RuntimeWarning:runpy"]
 
 
 @contextmanager

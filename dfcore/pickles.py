@@ -75,7 +75,9 @@ def findable(module: types.ModuleType) -> bool:
         if spec is None:
             return False
         path = spec.submodule_search_locations
-    return spec is not None and spec.origin is not None and os.path.abspath(spec.origin) == os.path.abspath(file)
+    if spec is None or spec.origin is None:
+        return False
+    return spec.origin == "frozen" or os.path.abspath(spec.origin) == os.path.abspath(file)
 
 
 def _spec(name: str, path: Any) -> ModuleSpec | None:
