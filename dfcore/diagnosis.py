@@ -135,7 +135,9 @@ def blocked(plan: Plan, memory: Memory, stopping: bool = False) -> Problem | Non
 
 def _chain(stuck: dict[int, list[Wait]]) -> list[Wait]:
     """A closed chain of waits, beginning with one for room if it has one."""
-    node, path, seen = min(stuck), [], {}
+    node = min(stuck)
+    path: list[Wait] = []
+    seen: dict[int, int] = {}
     while node not in seen:
         seen[node] = len(path)
         path.append(stuck[node][0])  # waits for room come first

@@ -13,7 +13,7 @@ import mmap
 import os
 from collections.abc import Sequence
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 
@@ -80,7 +80,7 @@ class Memory:
         """`count` u64 words of a segment as an array, `(count,)`; it sees what others write."""
         return np.frombuffer(self._maps[segment], np.uint64, count, offset)
 
-    def struct(self, segment: int, offset: int, dtype: np.dtype) -> np.ndarray:  # type: ignore[type-arg]
+    def struct(self, segment: int, offset: int, dtype: np.dtype[Any]) -> np.ndarray[Any, Any]:
         """One struct of a segment as a 0-d array; it sees what others write."""
         return np.frombuffer(self._maps[segment], dtype, 1, offset).reshape(())
 

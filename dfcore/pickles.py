@@ -15,7 +15,7 @@ import types
 from importlib.machinery import ModuleSpec
 from typing import Any
 
-import cloudpickle
+import cloudpickle  # type: ignore[import-untyped]
 
 #: The value that `dumps` made bytes of.
 loads = pickle.loads

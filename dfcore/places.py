@@ -19,9 +19,9 @@ from .memory import Memory
 from .pickles import loads
 from .pipe import Inbox, unpack_error
 from .plan import ContextPlan, Plan
-from .worker import Job, Runner, Tell
+from .worker import AsyncRunner, Job, Tell
 
-MakeRunner = Callable[[Job, Memory, int, Tell], Runner]
+MakeRunner = Callable[[Job, Memory, int, Tell], AsyncRunner]
 Hear = Callable[[int, tuple[Any, ...]], None]
 
 
@@ -37,7 +37,7 @@ class Place:
     done_ns: int = 0
     killed: str = ""  # why this run killed it
     info: dict[str, Any] = field(default_factory=dict)
-    runner: Runner | None = None  # in this process
+    runner: AsyncRunner | None = None  # in this process
     opened: bool = False
     thread: threading.Thread | None = None
     packed: tuple[bytes, bytes] = (b"", b"")  # in a process of its own

@@ -24,7 +24,7 @@ from .places import MakeRunner, Place, places
 from .plan import Plan
 from .signals import Signals
 from .watcher import Watcher
-from .worker import GRACE_S, serve, serve_open, serve_rest, settle
+from .worker import GRACE_S, aserve_open, aserve_rest, serve, serve_open, serve_rest, settle
 
 #: Time zero lies this far in the future when GO is given, so that no context hears of it too late (RULES 37).
 LEAD_NS = 2_000_000
@@ -34,8 +34,8 @@ class Supervisor:
     """One run in real time. States: made; begun (everybody opens); GO; over; closed. `close` may come at any time.
 
     Use: `with Supervisor(...) as run: run.begin(); run.open_inline(); run.go(); run.run_inline(); run.wait()`. None of them
-    raises what nodes raised: that is `failure`. `stop` and `abort` are for any thread. An event loop that runs the inline nodes
-    itself says so by `hear(0, ("ready" | "failed" | "done", ...))` instead of `open_inline` and `run_inline`.
+    raises what nodes raised: that is `failure`. `stop` and `abort` are for any thread. After SIGTERM or SIGHUP, which nobody
+    handled before, `close` ends with the signal's default: the records have drained, and the process goes.
 
     Args:
         plan, memory: the run's; the memory must be shared if the plan has process contexts.
@@ -103,6 +103,13 @@ class Supervisor:
             place.runner = self._make_runner(place.job, self.memory, -1, place.tell(self.hear))
             place.opened = serve_open(place.runner, place.tell(self.hear))
 
+    async def aopen_inline(self) -> None:
+        """`open_inline` in the caller's event loop."""
+        place = self.places[0]
+        if not place.done:
+            place.runner = self._make_runner(place.job, self.memory, -1, place.tell(self.hear))
+            place.opened = await aserve_open(place.runner, place.tell(self.hear))
+
     def go(self) -> bool:
         """Wait until every node of every context is open, and let them fire. False: something failed or gave up before."""
         with self._changed:
@@ -120,6 +127,12 @@ class Supervisor:
         place = self.places[0]
         if not place.done and place.runner is not None:
             serve_rest(place.runner, place.tell(self.hear), place.opened)
+
+    async def arun_inline(self) -> None:
+        """`run_inline` in the caller's event loop."""
+        place = self.places[0]
+        if not place.done and place.runner is not None:
+            await aserve_rest(place.runner, place.tell(self.hear), place.opened)
 
     def wait(self, timeout_s: float | None = None) -> bool:
         """Whether the run is over, everywhere, within `timeout_s`."""
@@ -155,6 +168,8 @@ class Supervisor:
         for place in self.places:
             place.close()
         self._close_bells()
+        if self.interrupted in (signal.SIGTERM, signal.SIGHUP):
+            signal.raise_signal(self.interrupted)
 
     def __enter__(self) -> Self:
         return self

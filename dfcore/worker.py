@@ -11,7 +11,7 @@ import faulthandler
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -53,13 +53,14 @@ class Job:
 class Runner(Protocol):
     """The nodes of one context, ready to be driven by one thread."""
 
-    #: node index -> what its `close` returned
-    results: dict[int, Any]
+    @property
+    def results(self) -> dict[int, Any]:
+        """Node index -> what its `close` returned."""
 
     def open(self) -> None:
         """`open` of every node, in order of creation. Raises the first failure; what was opened is left to `close`."""
 
-    def run(self) -> None:
+    def run(self) -> Any:
         """Wait for GO, then fire until all nodes have ended, or the run is aborted. Raises the first failure."""
 
     def close(self) -> None:
@@ -67,6 +68,19 @@ class Runner(Protocol):
 
     def info(self) -> dict[str, Any]:
         """What the report says of this context: `cpu_s`, `wakeups`, …"""
+
+
+class AsyncRunner(Runner, Protocol):
+    """A runner that an event loop of the program can drive too."""
+
+    async def aopen(self) -> None:
+        """`open`, in the caller's event loop."""
+
+    async def arun(self) -> Any:
+        """`run`, in the caller's event loop."""
+
+    async def aclose(self) -> None:
+        """`close`, in the caller's event loop."""
 
 
 def serve(make: Callable[[], Runner], tell: Tell) -> None:
@@ -99,7 +113,32 @@ def serve_rest(runner: Runner, tell: Tell, opened: bool) -> None:
     tell(("done", runner.results, runner.info()))
 
 
-def _attempt(step: Callable[[], None], tell: Tell) -> bool:
+async def aserve_open(runner: AsyncRunner, tell: Tell) -> bool:
+    """`serve_open` in the caller's event loop."""
+    opened = await _aattempt(runner.aopen, tell)
+    if opened:
+        tell(("ready", runner.info()))
+    return opened
+
+
+async def aserve_rest(runner: AsyncRunner, tell: Tell, opened: bool) -> None:
+    """`serve_rest` in the caller's event loop."""
+    if opened:
+        await _aattempt(runner.arun, tell)
+    await _aattempt(runner.aclose, tell)
+    tell(("done", runner.results, runner.info()))
+
+
+async def _aattempt(step: Callable[[], Awaitable[Any]], tell: Tell) -> bool:
+    try:
+        await step()
+    except BaseException as error:  # noqa: BLE001 - it goes to whoever runs the graph
+        tell(("failed", real_now_ns(), error))
+        return False
+    return True
+
+
+def _attempt(step: Callable[[], Any], tell: Tell) -> bool:
     try:
         step()
     except BaseException as error:  # noqa: BLE001 - it goes to whoever runs the graph
