@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -23,7 +23,7 @@ class Histogram:
     min: int = 0
     max: int = 0
     mean: float = 0.0
-    buckets: tuple[tuple[int, int], ...] = ()
+    buckets: tuple[tuple[int, int], ...] = field(default=(), repr=False)
 
     @classmethod
     def of(cls, counted: np.ndarray[Any, Any]) -> Histogram:
