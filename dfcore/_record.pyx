@@ -17,36 +17,29 @@ import numpy as np
 
 cimport cython
 from cpython.buffer cimport PyBUF_RECORDS_RO, PyBUF_SIMPLE, PyBuffer_FillInfo, PyBuffer_Release, PyObject_GetBuffer
-from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
-from cpython.complex cimport PyComplex_FromDoubles
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from cpython.dict cimport PyDict_GetItem
-from cpython.exc cimport PyErr_Clear, PyErr_Occurred
-from cpython.float cimport PyFloat_AS_DOUBLE, PyFloat_Check, PyFloat_FromDouble
+from cpython.float cimport PyFloat_Check
 from cpython.list cimport PyList_GET_ITEM
-from cpython.long cimport PyLong_AsUnsignedLongLong, PyLong_CheckExact
+from cpython.long cimport PyLong_CheckExact
 from cpython.mem cimport PyMem_Calloc, PyMem_Free, PyMem_Malloc
 from cpython.object cimport Py_EQ, Py_NE, Py_TYPE, PyObject, PyObject_RichCompare, PyTypeObject
 from cpython.tuple cimport PyTuple_Check, PyTuple_GET_ITEM, PyTuple_GET_SIZE
-from cpython.unicode cimport PyUnicode_Check, PyUnicode_GET_LENGTH
-from libc.math cimport isinf
-from libc.stdint cimport int8_t, int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t, uintptr_t
-from libc.string cimport memcmp, memcpy, memmove, memset
+from libc.stdint cimport uint64_t, uintptr_t
+from libc.string cimport memcpy, memmove, memset
+
+from collections.abc import Mapping
 
 from dfcore import dtypes, values
+from dfcore._scalar cimport characters_of, code_of, load_scalar, python_value, store_scalar
 from dfcore.errors import DtypeError
 
 cdef extern from "Python.h":
-    long long PyLong_AsLongLongAndOverflow(object, int *) except? -1
-    double PyLong_AsDouble(object) noexcept  # the caller looks at PyErr_Occurred
-    double PyFloat_Unpack2(const char *, int) except? -1.0
-    object PyUnicode_FromKindAndData(int, const void *, Py_ssize_t)
-    Py_UCS4 *PyUnicode_AsUCS4(object, Py_UCS4 *, Py_ssize_t, int) except NULL
     Py_ssize_t Py_REFCNT(PyObject *) noexcept
     bint PyObject_TypeCheck(PyObject *, PyTypeObject *) noexcept
-    int PY_LITTLE_ENDIAN
 
-cdef extern from *:
-    ctypedef unsigned long long uint128_t "unsigned __int128"  # the width is the C compiler's affair
+cdef extern from "_digest.h" nogil:
+    uint64_t df_digest(const char *data, size_t size, uint64_t h)
 
 if "t" in sys.abiflags:
     raise ImportError("dfcore needs a Python with the GIL: kept views are found by exact reference counts")
@@ -54,39 +47,8 @@ if "t" in sys.abiflags:
 cdef object ndarray = np.ndarray
 cdef object generic = np.generic
 cdef PyTypeObject *ndarray_type = <PyTypeObject *>np.ndarray
-cdef object Mapping
-from collections.abc import Mapping
 
-cdef enum:  # how a scalar is read and written; 0: through NumPy
-    F8 = 1
-    F4 = 2
-    I8 = 3
-    I4 = 4
-    I2 = 5
-    I1 = 6
-    U8 = 7
-    U4 = 8
-    U2 = 9
-    U1 = 10
-    B1 = 11
-    F2 = 12
-    C16 = 13
-    C8 = 14
-    S = 15
-    U = 16
-    V = 17
-
-_CODES = {
-    "f8": F8, "f4": F4, "f2": F2, "i8": I8, "i4": I4, "i2": I2, "i1": I1, "u8": U8, "u4": U4, "u2": U2, "u1": U1, "b1": B1,
-    "c16": C16, "c8": C8, "S": S, "U": U, "V": V,
-}
-# Format characters of the buffer protocol by code, for arrays of native numbers.
-cdef const char **_CHARS = [b"", b"d", b"f", b"lq", b"i", b"h", b"b", b"LQ", b"I", b"H", b"B", b"?"]
-
-# NumPy's scalars whose `.item()` is of the same kind: a timedelta64 is an integer to `issubclass`, and its `.item()` is one too.
-_PLAIN = frozenset({np.dtype(code).type for code in "?bhilqBHILQefdSU"})
-
-_KINDS = {"structured": STRUCTURED, "scalar": SCALAR, "array": ARRAY, "object": OBJECT}
+cdef dict _KINDS = {"structured": STRUCTURED, "scalar": SCALAR, "array": ARRAY, "object": OBJECT}
 
 
 # ------------------------------------------------------------------------------------------------------------------ memory
@@ -148,219 +110,6 @@ cdef Slot lend(object exporter):
     return slot
 
 
-# ----------------------------------------------------------------------------------------------------------------- scalars
-
-
-cdef inline object load_leaf(int code, const char *data, Py_ssize_t size, object dtype):
-    """The scalar at `data` as Python has it: a copy."""
-    if code == F8:
-        return PyFloat_FromDouble((<const double *>data)[0])
-    if code == I8:
-        return (<const int64_t *>data)[0]
-    if code == I4:
-        return (<const int32_t *>data)[0]
-    if code == F4:
-        return PyFloat_FromDouble((<const float *>data)[0])
-    if code == B1:
-        return True if data[0] else False
-    return load_rare(code, data, size, dtype)
-
-
-cdef object load_rare(int code, const char *data, Py_ssize_t size, object dtype):
-    if code == U1:
-        return (<const uint8_t *>data)[0]
-    if code == U2:
-        return (<const uint16_t *>data)[0]
-    if code == U4:
-        return (<const uint32_t *>data)[0]
-    if code == U8:
-        return (<const uint64_t *>data)[0]
-    if code == I1:
-        return (<const int8_t *>data)[0]
-    if code == I2:
-        return (<const int16_t *>data)[0]
-    if code == F2:
-        return PyFloat_FromDouble(PyFloat_Unpack2(data, PY_LITTLE_ENDIAN))
-    if code == C16:
-        return PyComplex_FromDoubles((<const double *>data)[0], (<const double *>data)[1])
-    if code == C8:
-        return PyComplex_FromDoubles((<const float *>data)[0], (<const float *>data)[1])
-    return load_text(code, data, size, dtype)
-
-
-cdef object load_text(int code, const char *data, Py_ssize_t size, object dtype):
-    cdef const uint32_t *characters = <const uint32_t *>data
-    cdef Py_ssize_t n
-    if code == S:
-        while size and data[size - 1] == 0:
-            size -= 1
-        return PyBytes_FromStringAndSize(data, size)
-    if code == U:
-        n = size // 4
-        while n and characters[n - 1] == 0:
-            n -= 1
-        return PyUnicode_FromKindAndData(4, data, n)
-    if code == V:
-        return PyBytes_FromStringAndSize(data, size)
-    return ndarray((), dtype, PyBytes_FromStringAndSize(data, size))[()]
-
-
-cdef inline bint is_plain_number(object value) except -1:
-    """A NumPy scalar or one-element array of a kind that Python has as well."""
-    if Py_TYPE(value) == ndarray_type:
-        return value.size == 1 and value.dtype.type in _PLAIN
-    return <object>Py_TYPE(value) in _PLAIN
-
-
-cdef inline bint store_leaf(int code, char *data, object value, Py_ssize_t size) except -1:
-    """Write `value` if it is of the usual types and fits. False: nothing was written."""
-    cdef double number
-    if code == F8:
-        if PyFloat_Check(value):
-            (<double *>data)[0] = PyFloat_AS_DOUBLE(value)
-            return True
-        if PyLong_CheckExact(value):
-            number = PyLong_AsDouble(value)
-            if number == -1.0 and PyErr_Occurred():
-                PyErr_Clear()
-                return False
-            (<double *>data)[0] = number
-            return True
-        return False
-    if I8 <= code <= U1:
-        return PyLong_CheckExact(value) and store_integer(code, data, value)
-    if code == F4:
-        if not PyFloat_Check(value):
-            return False
-        number = PyFloat_AS_DOUBLE(value)
-        if isinf(<float>number) and not isinf(number):
-            return False
-        (<float *>data)[0] = <float>number
-        return True
-    if code == B1:
-        if value is not True and value is not False:
-            return False
-        data[0] = value is True
-        return True
-    return store_text(code, data, value, size)
-
-
-cdef bint store_integer(int code, char *data, object value) except -1:
-    cdef int overflow = 0
-    cdef long long number = PyLong_AsLongLongAndOverflow(value, &overflow)
-    if code == U8:
-        if overflow < 0 or number < 0 and not overflow:
-            return False
-        try:
-            (<uint64_t *>data)[0] = PyLong_AsUnsignedLongLong(value)
-        except OverflowError:
-            return False
-        return True
-    if overflow:
-        return False
-    if code == I8:
-        (<int64_t *>data)[0] = number
-    elif code == I4 and number == <int32_t>number:
-        (<int32_t *>data)[0] = <int32_t>number
-    elif code == I2 and number == <int16_t>number:
-        (<int16_t *>data)[0] = <int16_t>number
-    elif code == I1 and number == <int8_t>number:
-        (<int8_t *>data)[0] = <int8_t>number
-    elif code == U4 and number == <uint32_t>number:
-        (<uint32_t *>data)[0] = <uint32_t>number
-    elif code == U2 and number == <uint16_t>number:
-        (<uint16_t *>data)[0] = <uint16_t>number
-    elif code == U1 and number == <uint8_t>number:
-        (<uint8_t *>data)[0] = <uint8_t>number
-    else:
-        return False
-    return True
-
-
-cdef bint store_text(int code, char *data, object value, Py_ssize_t size) except -1:
-    cdef Py_ssize_t n
-    if code == S and PyBytes_CheckExact(value):
-        n = PyBytes_GET_SIZE(value)
-        if n > size:
-            return False
-        memcpy(data, PyBytes_AS_STRING(value), n)
-        memset(data + n, 0, size - n)
-        return True
-    if code == U and PyUnicode_Check(value):
-        n = PyUnicode_GET_LENGTH(value)
-        if 4 * n > size:
-            return False
-        PyUnicode_AsUCS4(value, <Py_UCS4 *>data, n, 0)
-        memset(data + 4 * n, 0, size - 4 * n)
-        return True
-    return False
-
-
-# ------------------------------------------------------------------------------------------------------------------ digest
-
-
-cdef enum:
-    WIDE = 256  # bytes from which four independent lanes pay
-
-cdef uint64_t K0 = 0xA0761D6478BD642F
-cdef uint64_t K1 = 0xE7037ED1A0B428DB
-cdef uint64_t K2 = 0x8EBC6AF09C88C6E3
-cdef uint64_t K3 = 0x589965CC75374CC3
-cdef uint64_t STEP = 0x9E3779B97F4A7C15
-
-
-cdef inline uint64_t mix(uint64_t a, uint64_t b) noexcept nogil:
-    """Both halves of the product, folded: every bit of a and b reaches the result."""
-    cdef uint128_t product = <uint128_t>a * b
-    return <uint64_t>product ^ <uint64_t>(product >> 64)
-
-
-cdef inline uint64_t word(const char *data) noexcept nogil:
-    cdef uint64_t value
-    memcpy(&value, data, 8)
-    return value
-
-
-cdef inline uint64_t digest_run(const char *data, Py_ssize_t size, uint64_t h) noexcept nogil:
-    """`h` rolled over `size` bytes."""
-    cdef uint64_t low = 0
-    cdef uint64_t high = 0
-    if size >= WIDE:
-        h = digest_wide(data, size & ~<Py_ssize_t>63, h)
-        data += size & ~<Py_ssize_t>63
-        size &= 63
-    while size >= 32:
-        h += STEP  # so that zeros over zero do not stay zero
-        h = mix(word(data) ^ K0, word(data + 8) ^ h) ^ mix(word(data + 16) ^ K1, word(data + 24) ^ h)
-        data += 32
-        size -= 32
-    if size >= 16:
-        h = mix(word(data) ^ K2, word(data + 8) ^ (h + STEP))
-        data += 16
-        size -= 16
-    if size:
-        memcpy(&low, data, min(size, 8))
-        if size > 8:
-            memcpy(&high, data + 8, size - 8)
-        h = mix(low ^ K3, high ^ (h + STEP))
-    return h
-
-
-cdef uint64_t digest_wide(const char *data, Py_ssize_t size, uint64_t h) noexcept nogil:
-    cdef uint64_t a = h + K0
-    cdef uint64_t b = h + K1
-    cdef uint64_t c = h + K2
-    cdef uint64_t d = h + K3
-    cdef const char *end = data + size
-    while data < end:
-        a = mix(word(data) ^ K0, word(data + 8) ^ (a + STEP))
-        b = mix(word(data + 16) ^ K1, word(data + 24) ^ (b + STEP))
-        c = mix(word(data + 32) ^ K2, word(data + 40) ^ (c + STEP))
-        d = mix(word(data + 48) ^ K3, word(data + 56) ^ (d + STEP))
-        data += 64
-    return mix(a ^ K0, b + STEP) ^ mix(c ^ K1, d + STEP)
-
-
 # ---------------------------------------------------------------------------------------------------------------- messages
 
 
@@ -371,6 +120,11 @@ cdef str path(Where *where):
         parts.append(<object>where.name)
         where = where.up
     return ".".join(reversed(parts))
+
+
+cdef object no_such(Format format, str where, object name):
+    names = format.names
+    return DtypeError(f"{where}: needed the fields {', '.join(names)}, was also {values.unknown_field(name, names)}")
 
 
 cdef str fields_differ(object needed, object found):
@@ -466,13 +220,14 @@ cdef class Format:
         PyObject_GetBuffer(data, &buffer, PyBUF_SIMPLE)
         try:
             if buffer.len != self.itemsize:
-                raise ValueError(f"data: needed the {self.itemsize} bytes of {dtypes.describe(self.dtype)}, was {buffer.len} bytes")
+                needs = f"the {self.itemsize} bytes of {dtypes.describe(self.dtype)}"
+                raise ValueError(f"data: needed {needs}, was {buffer.len} bytes")
             memcpy(target, buffer.buf, buffer.len)
         finally:
             PyBuffer_Release(&buffer)
 
     def over(self, buffer, str end="record"):
-        """A view over the memory of `buffer` (a number: its copy), read-only if the buffer is. Keeps the buffer exported while in use.
+        """A view over the memory of `buffer` (a number: its copy), read-only if the buffer is; it stays exported while in use.
 
         Raises:
             ValueError: not exactly one record, or not aligned as the dtype needs.
@@ -501,12 +256,12 @@ cdef class Format:
 
     cdef object load(self, char *data):
         """The Python number of a scalar: a copy."""
-        return load_leaf(self.code, data, self.itemsize, self.dtype)
+        return load_scalar(self.code, data, self.itemsize, self.dtype)
 
     cdef int store(self, char *data, object value, str end) except -1:
         """Write `value` by the rules for values. Raises DtypeError naming `end` and the field; bytes may be written by then."""
         cdef Where where
-        if self.kind == SCALAR and store_leaf(self.code, data, value, self.itemsize):
+        if self.kind == SCALAR and store_scalar(self.code, data, value, self.itemsize):
             return 0
         where.up, where.name = NULL, <PyObject *>end
         return self.put(data, value, &where)
@@ -515,14 +270,15 @@ cdef class Format:
         """`h` rolled over the fields, never over padding."""
         cdef Py_ssize_t i
         for i in range(0, 2 * self.nruns, 2):
-            h = digest_run(data + self.runs[i], self.runs[i + 1], h)
+            h = df_digest(data + self.runs[i], self.runs[i + 1], h)
         return h
 
     cdef int put(self, char *data, object value, Where *where) except -1:
         if self.kind == SCALAR:
-            if store_leaf(self.code, data, value, self.itemsize):
+            if store_scalar(self.code, data, value, self.itemsize):
                 return 0
-            if is_plain_number(value) and store_leaf(self.code, data, value.item(), self.itemsize):
+            known = python_value(value)
+            if known is not None and store_scalar(self.code, data, known, self.itemsize):
                 return 0
             return self.put_slowly(data, value, where)
         if self.kind == ARRAY:
@@ -566,7 +322,7 @@ cdef class Format:
         for i in range(PyTuple_GET_SIZE(value)):
             field = <Field>PyTuple_GET_ITEM(self.fields, i)
             item = <object>PyTuple_GET_ITEM(value, i)
-            if field.kind == SCALAR and store_leaf(field.code, data + field.offset, item, field.format.itemsize):
+            if field.kind == SCALAR and store_scalar(field.code, data + field.offset, item, field.format.itemsize):
                 continue
             inner.name = <PyObject *>field.name
             field.format.put(data + field.offset, item, &inner)
@@ -577,11 +333,11 @@ cdef class Format:
         cdef Field field
         for name in value:
             if name not in self.by_name:
-                raise DtypeError(f"{path(where)}: needed the fields {', '.join(self.names)}, "
-                                 f"was also {values.unknown_field(name, self.names)}")
+                raise no_such(self, path(where), name)
         missing = [name for name in self.names if name not in value]
         if missing:
-            raise DtypeError(f"{path(where)}: needed the fields {', '.join(self.names)}, was without {', '.join(missing)}; give them all")
+            raise DtypeError(f"{path(where)}: needed the fields {', '.join(self.names)}, was without {', '.join(missing)}; "
+                             "give them all")
         inner.up = where
         for field in self.fields:
             inner.name = <PyObject *>field.name
@@ -621,7 +377,7 @@ cdef class Format:
         """Copy an array of exactly the elements and shape that are needed. False: it is not that."""
         cdef Py_buffer buffer
         cdef bint fits
-        if Py_TYPE(value) != ndarray_type or not 0 < self.element_code <= B1:
+        if Py_TYPE(value) != ndarray_type or self.element_code == 0:
             return False
         try:
             PyObject_GetBuffer(value, &buffer, PyBUF_RECORDS_RO)
@@ -635,11 +391,11 @@ cdef class Format:
 
     cdef bint matches(self, Py_buffer *buffer) except -1:
         """Whether a buffer has our elements without gaps, and our shape: one row of them for a record."""
-        cdef const char *characters = _CHARS[self.element_code]
+        cdef const char *characters = characters_of(self.element_code)
         cdef Py_ssize_t i
         cdef Py_ssize_t stride = buffer.itemsize
         if buffer.format == NULL or buffer.format[0] == 0 or buffer.format[1] != 0:
-            return False
+            return False  # no single native number
         if buffer.format[0] != characters[0] and buffer.format[0] != characters[1]:
             return False
         if buffer.itemsize * self.count != self.itemsize:
@@ -700,10 +456,6 @@ cdef Format make_format(object dtype):
     else:
         make_fields(format)
     return format
-
-
-cdef int code_of(object dtype) except -1:
-    return _CODES.get(dtype.kind if dtype.kind in "SUV" else dtype.str[1:], 0)
 
 
 cdef Py_ssize_t count_of(object dtype) except -1:
@@ -795,7 +547,7 @@ cdef class Record:
 
     cdef object read(self, Field field):
         if field.kind == SCALAR:
-            return load_leaf(field.code, self.data + field.offset, field.format.itemsize, field.format.dtype)
+            return load_scalar(field.code, self.data + field.offset, field.format.itemsize, field.format.dtype)
         if field.kind == ARRAY:
             return self.whole()[field.name]
         return new_record(field.format, self.slot, self.data + field.offset, self.end, self, field)
@@ -806,7 +558,7 @@ cdef class Record:
         cdef char *data = self.data + field.offset
         if self.slot.readonly:
             raise read_only(self)
-        if field.kind == SCALAR and store_leaf(field.code, data, value, field.format.itemsize):
+        if field.kind == SCALAR and store_scalar(field.code, data, value, field.format.itemsize):
             return 0
         where = self.where()
         outer.up, outer.name = NULL, <PyObject *>where
@@ -838,7 +590,8 @@ cdef class Record:
     cdef object vector_of(self):
         if self.elements is None:
             if self.format.element is None:
-                raise TypeError(f"`{self.where()}`.vector: needed one type in all fields, was mixed: {mixture(self.format)}; use `.array` or the fields")
+                raise TypeError(f"`{self.where()}`.vector: needed one type in all fields, was mixed: {mixture(self.format)}; "
+                                "use `.array` or the fields")
             if self.parent is None:
                 self.elements = ndarray((self.format.count,), self.format.element, self.slot)
             else:
@@ -933,7 +686,8 @@ cdef class Record:
 
     cdef object no_field(self, object key):
         if isinstance(key, str):
-            return KeyError(f"`{self.where()}` has the fields {', '.join(self.format.names)}, not {values.unknown_field(key, self.format.names)}")
+            names = self.format.names
+            return KeyError(f"`{self.where()}` has the fields {', '.join(names)}, not {values.unknown_field(key, names)}")
         return TypeError(f"`{self.where()}`: needed the name of a field, was {values.was(key)}; use `.vector` for positions")
 
     def __richcmp__(self, other, int op):
@@ -1076,7 +830,7 @@ def record(dtype, value=None, **fields):
         made[...] = value
     for name, field in fields.items():
         if name not in format.by_name:
-            raise DtypeError(f"record: needed the fields {', '.join(format.names)}, was also {values.unknown_field(name, format.names)}")
+            raise no_such(format, "record", name)
         made[name] = field
     return made
 

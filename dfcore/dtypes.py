@@ -28,7 +28,7 @@ def stored(dtype: Any) -> np.dtype[Any]:
         DtypeError: an object inside a record, zero size, a name twice, or no dtype at all; names the field.
     """
     if dtype is None or isinstance(dtype, dict):
-        raise DtypeError(f"dtype: needed what np.dtype accepts except a dict and None, was {dtype!r}; write a list of (name, type)")
+        raise DtypeError(f"dtype: needed what np.dtype accepts but a dict or None, was {dtype!r}; write a list of (name, type)")
     _refuse_twice(dtype, "")
     try:
         plain = np.dtype(dtype)
@@ -111,8 +111,8 @@ def _aligned(dtype: np.dtype[Any], path: str) -> np.dtype[Any]:
 
 def _leaf(dtype: np.dtype[Any], path: str) -> np.dtype[Any]:
     if dtype.kind == "O":
-        where = path or "dtype"
-        raise DtypeError(f"{where}: needed numbers, bytes or fixed text inside a record or array, was object; use an output of dtype object")
+        needs = "numbers, times, bytes or text inside a record or array"
+        raise DtypeError(f"{path or 'dtype'}: needed {needs}, was object; make the whole output an object")
     if dtype.kind not in _LEAF_KINDS or dtype.type.__module__ != "numpy":
         raise DtypeError(f"{path or 'dtype'}: needed a type of NumPy with a fixed size, was {dtype!r}")
     return np.dtype(dtype.newbyteorder("=").str)

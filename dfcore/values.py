@@ -63,8 +63,8 @@ def was(value: Any) -> str:
         return f"a {type(value).__name__} of {len(value)}"
     if value is None:
         return "None"
-    kind, text = type(value).__name__, repr(value)
-    if not text.startswith((f"{kind}(", "np.")):
+    kind, text = type(value).__name__, str(value) if isinstance(value, np.generic) else repr(value)
+    if not text.startswith(f"{kind}("):
         text = f"{kind} {text}"
     return text if len(text) <= _WAS_LIMIT else text[: _WAS_LIMIT - 1] + "…"
 

@@ -49,12 +49,12 @@ def test_arrays_of_arrays_are_one_array():
 @pytest.mark.parametrize(
     "spec, text",
     [
-        (None, "dtype: needed what np.dtype accepts except a dict and None, was None"),
-        ({"names": ["x"], "formats": ["f8"]}, "dtype: needed what np.dtype accepts except a dict and None, was {"),
+        (None, "dtype: needed what np.dtype accepts but a dict or None, was None"),
+        ({"names": ["x"], "formats": ["f8"]}, "dtype: needed what np.dtype accepts but a dict or None, was {"),
         ("nonsense", "dtype: needed what np.dtype accepts, was 'nonsense'"),
         (3, "dtype: needed what np.dtype accepts, was 3"),
-        ([("x", "f8"), ("pose", [("q", "O")])], "pose.q: needed numbers, bytes or fixed text inside a record or array, was object"),
-        (("O", (3,)), "dtype: needed numbers, bytes or fixed text inside a record or array, was object"),
+        ([("x", "f8"), ("pose", [("q", "O")])], "pose.q: needed numbers, times, bytes or text inside a record or array, was object"),
+        (("O", (3,)), "dtype: needed numbers, times, bytes or text inside a record or array, was object"),
         ("S", "dtype: needed at least one byte, was of zero size"),
         ([], "dtype: needed at least one byte, was of zero size"),
         ([("x", "f8"), ("name", "U")], "name: needed at least one byte, was of zero size"),

@@ -430,7 +430,7 @@ def test_scalars_convert_without_loss_of_kind(spec, value, expected):
     "spec, value, text",
     [
         ("i4", 1.0, "gain: needed i4 (-2147483648 to 2147483647), was float 1.0; a float is never cut to an integer, round it"),
-        ("i4", np.float32(1), "gain: needed i4 (-2147483648 to 2147483647), was np.float32(1.0); a float is never cut to an integer, round it"),
+        ("i4", np.float32(1), "gain: needed i4 (-2147483648 to 2147483647), was float32 1.0; a float is never cut to an integer, round it"),
         ("i4", np.array([1.0]), "gain: needed i4 (-2147483648 to 2147483647), was an array f8 of shape (1,); a float is never cut"),
         ("i4", 2**31, "gain: needed i4 (-2147483648 to 2147483647), was int 2147483648; it is out of range"),
         ("u1", -1, "gain: needed u1 (0 to 255), was int -1; it is out of range"),
@@ -438,7 +438,7 @@ def test_scalars_convert_without_loss_of_kind(spec, value, expected):
         ("u8", 2**64, "gain: needed u8 (0 to 18446744073709551615), was int 18446744073709551616; it is out of range"),
         ("i8", 2**63, "gain: needed i8"),
         ("i8", np.uint64(2**63), "gain: needed i8"),
-        ("i1", np.int64(128), "gain: needed i1 (-128 to 127), was np.int64(128); it is out of range"),
+        ("i1", np.int64(128), "gain: needed i1 (-128 to 127), was int64 128; it is out of range"),
         ("f8", 10**400, "gain: needed f8, was int 1000"),
         ("f4", 1e300, "gain: needed f4, was float 1e+300; it is out of range"),
         ("f2", 70000, "gain: needed f2, was int 70000; it is out of range"),
@@ -449,7 +449,7 @@ def test_scalars_convert_without_loss_of_kind(spec, value, expected):
         ("f8", (1.0,), "gain: needed f8, was a tuple of 1"),
         ("f8", [1.0], "gain: needed f8, was a list of 1"),
         ("f8", np.zeros(2), "gain: needed f8, was an array f8 of shape (2,)"),
-        ("f8", np.timedelta64(1, "ns"), "gain: needed f8, was np.timedelta64(1,'ns')"),
+        ("f8", np.timedelta64(1, "ns"), "gain: needed f8, was timedelta64 1 nanoseconds"),
         ("i8", np.timedelta64(1, "ns"), "gain: needed i8"),
         ("i8", np.datetime64(1, "ns"), "gain: needed i8"),
         ("?", 1, "gain: needed b1, was int 1"),
@@ -481,7 +481,7 @@ def test_scalars_that_lose_kind_or_range_are_refused(spec, value, text):
     "value, text",
     [
         (1.0, "record: needed a record <x:f8, v:f8, theta:f8, omega:f8>, was float 1.0; a number is never spread over several fields"),
-        (np.float64(1), "record: needed a record <x:f8, v:f8, theta:f8, omega:f8>, was np.float64(1.0); a number is never spread over several"),
+        (np.float64(1), "record: needed a record <x:f8, v:f8, theta:f8, omega:f8>, was float64 1.0; a number is never spread over several"),
         (np.array([1.0]), "record: needed a record <x:f8, v:f8, theta:f8, omega:f8>, was an array f8 of shape (1,)"),
         (np.zeros((4, 1)), "record: needed a record <x:f8, v:f8, theta:f8, omega:f8>, was an array f8 of shape (4, 1)"),
         (np.zeros(4, complex), "record: needed an array 4f8, was an array c16 of shape (4,)"),
@@ -513,7 +513,7 @@ def test_a_row_needs_one_type():
         (np.zeros(3), "image: needed an array (2,3)f8, was an array f8 of shape (3,); shapes must be equal, nothing is broadcast"),
         (np.zeros((1, 2, 3)), "image: needed an array (2,3)f8, was an array f8 of shape (1, 2, 3)"),
         (0.0, "image: needed an array (2,3)f8, was float 0.0; a number is never spread over an array"),
-        (np.float64(0), "image: needed an array (2,3)f8, was np.float64(0.0)"),
+        (np.float64(0), "image: needed an array (2,3)f8, was float64 0.0"),
         (np.zeros((2, 3), complex), "image: needed an array (2,3)f8, was an array c16 of shape (2, 3)"),
         ([[1, 2], [3]], "image: needed an array (2,3)f8, was a list of 2"),
         ([["a", 1, 2], [3, 4, 5]], "image: needed an array (2,3)f8, was a list of 2"),
@@ -633,7 +633,7 @@ def test_digest_is_over_fields_only():
 @pytest.mark.parametrize("size", [*range(1, 70), 255, 256, 257, 320, 4096, 5000])
 def test_digest_sees_every_bit_of_any_length(size):
     """Every tail and every lane counts, and pairs of sign bits do not cancel."""
-    form = Format.of(f"{size}u1")
+    form = Format.of(("u1", (size,)))
     zero = bytearray(size)
     seen = {form.hash(bytes(zero))}
     positions = range(size) if size < 300 else range(0, size, 7)

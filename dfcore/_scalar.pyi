@@ -1,0 +1,1 @@
+# Nothing that Python sees: its functions are for `_record.pyx`.
