@@ -1,6 +1,7 @@
 # cython: language_level=3
 """A node inside a run. See `_cell.pyx`."""
 
+cimport cython
 from cpython.ref cimport PyObject
 from libc.stdint cimport int32_t, int64_t, uint64_t
 
@@ -25,6 +26,7 @@ cdef enum:  # what deliver found
     STOPPED = 2
 
 
+@cython.final
 cdef class Cell:
     cdef readonly int index, position, context
     cdef readonly str name
@@ -48,6 +50,8 @@ cdef class Cell:
     cdef public bint ended
     cdef bint flushing
     cdef bint costing
+    cdef bint abandoned             # nobody reads it any more
+    cdef bint asked                 # became a candidate while it was busy
     cdef bint stopped               # STOP came with the firing under way
     cdef object iterator            # of a generator firing, or of a generator emitter
     cdef readonly int64_t now_ns

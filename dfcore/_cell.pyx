@@ -12,6 +12,7 @@ knows no other cell, no readiness, no time but the one it is told.
 Live is what user code sees of its cell: the native base class of every node. Outside a run it works on private memory.
 """
 
+cimport cython
 import hashlib
 
 import numpy as np
@@ -71,6 +72,7 @@ def rng_key(seed, str name):
     return [int.from_bytes(digest[:8], "little"), int.from_bytes(digest[8:], "little")]
 
 
+@cython.final
 cdef class Cell:
     """One node of a scheduler. States: idle; busy (a firing is under way); ended.
 

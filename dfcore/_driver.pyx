@@ -6,6 +6,7 @@ sleeping, so no stroke is lost. The clock is read once per sweep. It knows nothi
 when it wants to be called again. The GIL is released while it spins or waits.
 """
 
+cimport cython
 from libc.stdint cimport int64_t, uint64_t, uintptr_t
 from posix.time cimport CLOCK_MONOTONIC, itimerspec
 from posix.unistd cimport close, read
@@ -48,6 +49,7 @@ def ticks():
     return df_ticks(), df_now_ns()
 
 
+@cython.final
 cdef class Driver:
     """Drives one scheduler. States: made; driving; done.
 

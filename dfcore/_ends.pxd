@@ -1,6 +1,7 @@
 # cython: language_level=3
 """The two ends of an edge at run time. See `_ends.pyx` for their laws."""
 
+cimport cython
 from cpython.ref cimport PyObject
 from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 
@@ -34,9 +35,11 @@ cdef extern from "_counters.h":
     void df_histogram_add(df_histogram *histogram, int64_t value_ns) nogil
 
 
+@cython.final
 cdef class Output:
     cdef readonly int index
     cdef readonly str name
+    cdef str where               # as messages name it
     cdef df_writer writer
     cdef df_end *ends
     cdef df_writer_counters **losses
@@ -68,9 +71,11 @@ cdef class Output:
     cdef _preload(self, plan, memory, edges)
 
 
+@cython.final
 cdef class Input:
     cdef readonly int index
     cdef readonly str name
+    cdef str where               # as messages name it
     cdef df_reader reader
     cdef Format format
     cdef list values

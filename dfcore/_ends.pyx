@@ -9,6 +9,7 @@ L10     a view handed out is never overwritten: an input's slot is leased while 
 An end knows rings, formats and views. It knows nothing of nodes, firing rules, time or processes, and it never waits.
 """
 
+cimport cython
 import numpy as np
 
 from cpython.mem cimport PyMem_Calloc, PyMem_Free, PyMem_Malloc
@@ -60,6 +61,14 @@ cdef enum:
     LINE = 64
 
 
+cdef str output_name(plan, output):
+    """As messages name it: the node's name, with the output's where there are several."""
+    if output.node < 0:
+        return output.name
+    node = plan.nodes[output.node]
+    return node.name if len(node.outputs) == 1 else f"{node.name}.{output.name}"
+
+
 cdef int policy_of(edge):
     return POLICIES[edge.on_full] if edge.policy == "every" else DF_LATEST
 
@@ -103,6 +112,7 @@ cdef df_context_words *context_of(plan, memory, int context) except NULL:
     return <df_context_words *>(base(memory, 0) + <Py_ssize_t>plan.layout.contexts[context])
 
 
+@cython.final
 cdef class Output:
     """The writing end of one output. States: no slot in hand; a slot in hand (loaned); closed.
 
@@ -119,6 +129,7 @@ cdef class Output:
         edges = [plan.edges[e] for e in output.edges]
         cdef int n = len(edges)
         self.index, self.name, self.values = index, output.name, values
+        self.where = output_name(plan, output)
         self.memory = (memory.buffer(0), memory.buffer(1 + output.context))
         self.format = Format.of(output.dtype)
         self.zero = plan.nodes[output.node].zero if output.node >= 0 else True
@@ -191,7 +202,7 @@ cdef class Output:
         if self.header == NULL:
             self.header = df_loan(&self.writer)
             if self.header == NULL:
-                raise BufferError(f"{self.name}: needs a free slot, found none; more views are kept than the plan allows")
+                raise BufferError(f"{self.where}: needed a free slot, was none; more views are kept than the plan allows")
         return 0
 
     cdef uint32_t slot_in_hand(self) noexcept:
@@ -224,7 +235,7 @@ cdef class Output:
             slot = self.slot_in_hand()
             if <PyObject *>value == self.views[slot]:
                 return 0
-        return self.format.store(self.header + LINE, value, self.name)
+        return self.format.store(self.header + LINE, value, self.where)
 
     cdef int check_kept(self, PyObject *result) except -1:
         """L10 for outputs: nobody but us refers to the slot in hand, `result` (what compute returned) aside (RULES 8)."""
@@ -232,8 +243,8 @@ cdef class Output:
         if self.looked_up:
             view = self.views[self.slot_in_hand()]
             if extra_references(view) > (1 if result == view else 0):
-                raise BufferError(f"{self.name}: the output was kept after the firing, which would write into a published record; "
-                                  "look `self.output` up in each firing")
+                raise BufferError(f"{self.where}: needed nobody to hold the output after its firing, was kept, so that the next write would "
+                                  "tear a published record; look `self.output` up in each firing")
         return 0
 
     cdef void discard(self) noexcept:
@@ -285,6 +296,7 @@ cdef void end_lease(void *lease) noexcept:
     PyMem_Free(lease)
 
 
+@cython.final
 cdef class Input:
     """The reading end of one triggering edge. States: nothing in hand; one record (or a full batch) in hand."""
 
@@ -293,6 +305,7 @@ cdef class Input:
         output = plan.outputs[edge.output]
         cdef df_ring ring = ring_of(plan, memory, edge.output)
         self.index, self.name, self.values = index, edge.input_name, values
+        self.where = f"{plan.nodes[edge.node].name}.{edge.input_name}"
         self.memory = (memory.buffer(0), memory.buffer(1 + output.context))
         self.format = Format.of(output.dtype)
         self.latest = edge.policy == "latest"
@@ -526,7 +539,7 @@ cdef class Input:
         cdef Lease *lease
         cdef int which = df_keep(&self.reader)
         if which < 0:
-            raise BufferError(f"{self.name}: needs views of at most {KEEP} records kept at a time, found one more; "
+            raise BufferError(f"{self.where}: needed views of at most {KEEP} records kept at a time, was one more; "
                               "keep a copy (`.copy()`) instead")
         lease = <Lease *>PyMem_Malloc(sizeof(Lease))
         if lease == NULL:

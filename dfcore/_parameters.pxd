@@ -1,6 +1,7 @@
 # cython: language_level=3
 """Parameters at run time. See `_parameters.pyx`."""
 
+cimport cython
 from libc.stdint cimport int64_t
 
 from dfcore._bell cimport df_context_words
@@ -8,6 +9,7 @@ from dfcore._ends cimport Output, df_edge_counters
 from dfcore._ring cimport df_reader
 
 
+@cython.final
 cdef class ParameterInput:
     cdef readonly int index
     cdef readonly str name
@@ -29,6 +31,7 @@ cdef class ParameterInput:
     cdef int leave(self) noexcept
 
 
+@cython.final
 cdef class Settings:
     cdef Output output
     cdef readonly tuple names

@@ -6,6 +6,7 @@ together; it has one writer, an edge or the program (RULES 20). Both kinds are `
 settings of a node are one more output, owned by the parent, with one record that holds all of them.
 """
 
+cimport cython
 from cpython.bytes cimport PyBytes_FromStringAndSize
 from libc.stdint cimport int32_t, int64_t
 
@@ -29,6 +30,7 @@ cdef enum:
     LINE = 64
 
 
+@cython.final
 cdef class ParameterInput:
     """The newest values of one parameter (an edge) or of all that the program may set (settings).
 
@@ -113,6 +115,7 @@ cdef class ParameterInput:
         return wanted
 
 
+@cython.final
 cdef class Settings:
     """What the program sets of one node while it runs: the writing end of its settings output. One caller at a time."""
 

@@ -1,6 +1,7 @@
 # cython: language_level=3
 """The firing table. See `_scheduler.pyx`."""
 
+cimport cython
 from cpython.ref cimport PyObject
 from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 
@@ -21,6 +22,7 @@ cdef extern from "_firing.h":
     uint64_t df_grid_after(int64_t now_ns, uint64_t numerator, uint64_t denominator) nogil
 
 
+@cython.final
 cdef class Scheduler:
     cdef object plan, memory
     cdef readonly list cells
@@ -58,6 +60,7 @@ cdef class Scheduler:
     cdef bint poll_words(self) except -1
     cdef bint ready(self, Cell cell) except -1
     cdef bint inputs_ready(self, Cell cell) except -1
+    cdef bint _writes_on(self, Cell cell) noexcept
     cdef bint room(self, Cell cell) except -1
     cdef bint no_room(self, Cell cell, Output output) except -1
     cdef bint fresh(self, Cell cell) except -1

@@ -12,6 +12,7 @@ per context, and a step is one sweep in rank order, each node at most once; in v
 context only says what a firing holds up. `choose`, `begin` and `finish` are apart because user code may switch threads (RULES 4.3b).
 """
 
+cimport cython
 import inspect
 
 from cpython.mem cimport PyMem_Calloc, PyMem_Free
@@ -39,7 +40,16 @@ from dfcore._cell cimport (
 )
 from dfcore._ends cimport Input, Output, df_histogram_add
 from dfcore._parameters cimport ParameterInput
-from dfcore._ring cimport df_all_gone, df_ended, df_full_end, df_has_room, df_waiting, df_want
+from dfcore._ring cimport (
+    DF_WAIT,
+    df_all_gone,
+    df_ended,
+    df_full_end,
+    df_has_room,
+    df_tail_word,
+    df_waiting,
+    df_want,
+)
 
 from ._cell import Live as Live, attach
 
@@ -67,6 +77,7 @@ class Unstarted(DfcoreError):
     """A coroutine node fired where no event loop runs."""
 
 
+@cython.final
 cdef class Scheduler:
     """Fires the nodes of one context (real time), or of the whole graph (virtual time).
 
@@ -161,7 +172,7 @@ cdef class Scheduler:
 
     def files(self):
         """(file, cell) of every emitter that waits for a file."""
-        return [(file, cell) for cell in self.file_cells for file in (<Cell>cell).files]
+        return [(file, cell) for cell in self.cells if (<Cell>cell).pace == FILE for file in (<Cell>cell).files]
 
     def readable(self, Cell cell):
         """A file of `cell` is readable."""
@@ -304,7 +315,7 @@ cdef class Scheduler:
                 elif self.occupied[cell.context] and not cell.busy:
                     passed |= <uint64_t>1 << bit
                     continue
-                elif cell.pace == FREE and not (self.stopping or cell.flushing or cell.ended or cell.busy):
+                elif cell.pace == FREE and not (self.stopping or (cell.abandoned and not self._writes_on(cell)) or cell.flushing or cell.ended or cell.busy):
                     passed |= <uint64_t>1 << bit
                     if spare < 0:
                         spare = position
@@ -351,8 +362,14 @@ cdef class Scheduler:
         return 0
 
     def poll(self):
-        """Look at the words that other contexts write. Returns whether anything may be ready: the look before sleep."""
+        """The look before sleep: ask for room where it is missing, then look at the words that other contexts write (RULES 1).
+
+        Returns whether anything may be ready.
+        """
         cdef int word
+        for output, position in self.remote_outputs:
+            if (<Cell>self.table[<int>position]).counters.blocked_edge:
+                df_want(&(<Output>output).writer)
         self.poll_words()
         for word in range(self.nwords):
             if self.dirty[word]:
@@ -381,7 +398,7 @@ cdef class Scheduler:
             if not cell.ended and not cell.busy and cell.counters.blocked_edge and df_has_room(&output.writer):
                 self.mark(position)
             elif not cell.ended and df_all_gone(&output.writer):
-                self.mark(position)
+                self._reader_left(cell)
         for parameter, position in self.remote_parameters:
             cell = <Cell>self.table[<int>position]
             if not cell.ended and (<ParameterInput>parameter).changed():
@@ -393,21 +410,43 @@ cdef class Scheduler:
     cdef bint ready(self, Cell cell) except -1:
         """L3. A node whose last firing is behind it is ended here."""
         if cell.busy or cell.ended:
+            cell.asked = True  # by what came meanwhile: ask again when the firing is over
             return False
         if cell.flushing or (cell.iterator is not None and not cell.emitter):
             return self.room(cell)
+        if (cell.abandoned and not self._writes_on(cell)) or (cell.emitter and self.stopping):
+            self.end(cell)
+            return False
         if not cell.emitter:
             if cell.aged:
                 self.watch(cell)
             return self.inputs_ready(cell) and self.room(cell)
-        if self.stopping:
-            self.end(cell)
-            return False
         if (cell.pace == GRID or cell.pace == FREE) and cell.due_ns > self.now_ns:
             return False
         if cell.pace == FILE and not (cell.readable or self._file_ready(cell)):
             return False
         return self.room(cell)
+
+    cdef bint _writes_on(self, Cell cell) noexcept:
+        """Whether an emitter that nobody reads any more goes on all the same.
+
+        One that plays an iterable does, until it would have to wait: how much it wrote then depends on the iterable and the depth,
+        not on when it heard that its readers had left.
+        """
+        cdef int i
+        cdef uint32_t k
+        cdef Output output
+        cdef bint waits = False
+        if cell.pace != FREE or cell.style != GENERATOR:
+            return False
+        for i in range(cell.noutputs):
+            output = <Output>cell.outputs[i]
+            for k in range(output.writer.nends):
+                if output.ends[k].policy == DF_WAIT:
+                    waits = True
+                    if output.writer.head - df_tail_word(output.ends[k].words) >= output.ends[k].depth:
+                        return False
+        return waits
 
     def _file_ready(self, Cell cell):
         return cell.file_ready is not None and any([ready() for ready in cell.file_ready])
@@ -458,7 +497,7 @@ cdef class Scheduler:
         return True
 
     cdef bint no_room(self, Cell cell, Output output) except -1:
-        """Say what `cell` waits for, look once more, and return whether there is room after all."""
+        """Note what `cell` waits for. Returns whether there is room after all."""
         cdef int full = df_full_end(&output.writer)
         if full < 0:
             return True
@@ -469,10 +508,6 @@ cdef class Scheduler:
         cell.counters.blocked_edge = edge.index + 1
         if cell.pace == GRID and not cell.held_back:
             self._warn_held_back(cell, edge)
-        if output.ncontexts:
-            df_want(&output.writer)
-            if df_has_room(&output.writer):
-                return True
         return False
 
     def _warn_held_back(self, Cell cell, edge):
@@ -621,6 +656,8 @@ cdef class Scheduler:
             found = cell.deliver(result)
             if found & STOPPED:
                 cell.stopped = True
+            elif not found and cell.noutputs:
+                cell.counters.skipped_firings += 1
         if self.virtual and cell.fixed_cost != 0:
             cost = self.cost_of(cell)
             if cost > 0:
@@ -717,6 +754,9 @@ cdef class Scheduler:
         """See to it that the cell is asked again: by its timer, its inputs, or at once."""
         cdef int i
         cdef Input end
+        if cell.asked:
+            cell.asked = False
+            self.mark(cell.position)
         if cell.pace == INPUTS:
             for i in range(cell.ninputs):
                 end = <Input>cell.inputs[i]
@@ -812,8 +852,18 @@ cdef class Scheduler:
         return 0
 
     cdef int _reader_left(self, Cell cell) except -1:
-        """Closing travels upstream: whose outputs are all without readers ends (RULES 21)."""
-        if not cell.ended:
+        """Closing travels upstream: who had readers, and has none left at any output, ends (RULES 21)."""
+        cdef int i
+        cdef Output output
+        cdef bint had = False
+        for i in range(cell.noutputs):
+            output = <Output>cell.outputs[i]
+            if output.writer.nends:
+                had = True
+                if not df_all_gone(&output.writer):
+                    return 0
+        if had and not cell.ended:
+            cell.abandoned = True
             self.mark(cell.position)
         return 0
 

@@ -1,9 +1,11 @@
 # cython: language_level=3
 """Records kept in memory of its own. See `_sink.pyx`."""
 
+cimport cython
 from libc.stdint cimport int64_t
 
 
+@cython.final
 cdef class Sink:
     cdef object dtype
     cdef Py_ssize_t itemsize, keep, room

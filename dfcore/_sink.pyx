@@ -5,6 +5,7 @@ Law: nothing handed out refers to a ring; a record is one memcpy. Grows by doubl
 allocate: it keeps what everybody else lets go), or keeps the last n in a circle.
 """
 
+cimport cython
 import numpy as np
 
 from cpython.bytes cimport PyBytes_FromStringAndSize
@@ -13,6 +14,7 @@ from libc.stdlib cimport free, malloc, realloc
 from libc.string cimport memcpy
 
 
+@cython.final
 cdef class Sink:
     """The records that came, or the last `keep` of them.
 

@@ -77,7 +77,7 @@ def _upstream(
 ) -> dict[int, _Path]:
     """The path from each node upstream of `last` to `last`, the nearest first."""
     start = outputs[last.output].node
-    paths = {start: _Path(max(_ratio(last) - len(last.initial), 0), _holds(last, 0), _ratio(last) if last.batch == 1 else 1)}
+    paths = {start: _Path(max(_ratio(last) - len(last.initial), 0), _holds(last, 0), 1)}
     todo = {start}
     while todo:
         node = max(todo, key=lambda index: (nodes[index].rank, index))
@@ -100,7 +100,7 @@ def _holds(edge: EdgePlan, below: float) -> float:
     """How many records the writer of `edge` can write while its reader takes `below` firings' worth."""
     if edge.on_full != "wait":
         return math.inf
-    inside = edge.batch if edge.batch > 1 else 0  # records that wait in the reader's own buffer
+    inside = _ratio(edge) if edge.batch > 1 else edge.decimate - 1  # what the reader collects or passes over while it waits
     return edge.depth + inside + _ratio(edge) * below
 
 

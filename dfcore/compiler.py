@@ -6,7 +6,6 @@ the same declaration always gives the same plan. Knows how many numbers a plan h
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -31,7 +30,8 @@ SETTINGS = "settings"
 LEAST_SLOTS = 3
 #: Descriptors that a run opens: for itself, for each context, and for each process beside that.
 FILES, FILES_PER_CONTEXT, FILES_PER_PROCESS = 8, 2, 6
-_LISTED = 5
+_LISTED = 3
+_UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 
 
 def compile(graph: Declaration) -> Plan:
@@ -65,8 +65,9 @@ def _checked(graph: Declaration) -> _Draft:
         problems += check_context(context, machine.cpus())
     for book in books:
         problems += check_node(book)
-    wires = wire(graph.edges, problems)
-    problems += check_wires(books, wires)
+    edges = graph.edges
+    wires = wire(edges, problems)
+    problems += check_wires(books, edges, wires)
     draft = _Draft(books, [context for context in graph._contexts if any(book.context is context for book in books)], wires)
     problems += _check_loops(draft)
     if problems:
@@ -312,7 +313,7 @@ def _check_memory(graph: Declaration, plan: Plan) -> list[Problem]:
     do = f"the largest are {largest}: give their edges a smaller depth"
     members = graph._members
     return [
-        Problem(code="memory", where=f"graph {graph.name}", needed=f"{mebibytes(needed)} of memory", found=f"{mebibytes(left)} in {limit}",
+        Problem(code="memory", where=f"graph {graph.name}", needed=f"{size_text(needed)} of memory", found=f"{size_text(left)} in {limit}",
                 do=do, file=members.file, line=members.line)
     ]  # fmt: skip
 
@@ -322,16 +323,17 @@ def memory_bytes(layout: Layout) -> int:
     return sum(segment.size for segment in layout.segments)
 
 
-def mebibytes(size: int) -> str:
-    """A size in a message."""
-    return f"{math.ceil(size / 2**20)} MiB"
+def size_text(size: int) -> str:
+    """A number of bytes in a message: `64 MiB`, `1.5 KiB`."""
+    power = min(max(size.bit_length() - 1, 0) // 10, len(_UNITS) - 1)
+    return f"{size / 2 ** (10 * power):.4g} {_UNITS[power]}"
 
 
 def _output_text(plan: Plan, index: int) -> str:
     output = plan.outputs[index]
     book = f"the settings of {plan.edges[output.edges[0]].name}" if output.node < 0 else plan.nodes[output.node].name
     end = f".{output.name}" if output.node >= 0 and len(plan.nodes[output.node].outputs) > 1 else ""
-    return f"{book}{end} ({output.slots} x {mebibytes(plan.layout.outputs[index].stride)})"
+    return f"{book}{end} ({output.slots} x {size_text(plan.layout.outputs[index].stride)})"
 
 
 def _check_files(graph: Declaration, plan: Plan) -> list[Problem]:

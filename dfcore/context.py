@@ -8,7 +8,8 @@ its own, is the supervisor's business.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Sequence
+import sys
+from collections.abc import Coroutine
 from typing import Any
 
 from ._bell import Bell
@@ -18,43 +19,26 @@ from .aio import Tasks
 from .clock import thread_cpu_ns
 from .life import Life, needs_loop, run_now
 from .memory import Memory
-from .plan import Plan
+from .worker import Job, Tell, main
 
 
 class ContextRunner:
     """One context. States: made, open, run, closed; used once.
 
     Args:
-        plan, memory: the run's.
-        index: of the context.
-        nodes: node index -> object, for the nodes of this context.
-        eventfds: one per context, and last the supervisor's.
+        job: what it does.
+        memory: the run's, as this process maps it.
+        alive: descriptor whose end of file means that the parent is gone; -1: none.
         values: output index -> list of the values of an object output, shared by the contexts of this process.
-        seed, digest: as in `Graph.run`.
-        liveness: descriptor whose end of file means that the parent is gone; -1: none.
     """
 
-    def __init__(
-        self,
-        plan: Plan,
-        memory: Memory,
-        index: int,
-        nodes: dict[int, Any],
-        eventfds: Sequence[int],
-        values: dict[int, list[Any]],
-        *,
-        seed: int,
-        digest: bool,
-        liveness: int = -1,
-    ):
-        context = plan.contexts[index]
-        self.plan, self.index = plan, index
-        self._life = Life(plan, nodes, context.nodes)
-        self._scheduler = Scheduler(plan, memory, nodes, values, list(eventfds), virtual=False, digest=digest, seed=seed)
-        bell = Bell(memory.buffer(0), plan.layout.contexts[index], eventfds[index])
-        self._driver = Driver(
-            self._scheduler, bell, memory, plan.layout.run, eventfds[-1], round(context.spin_us * 1e3), liveness
-        )
+    def __init__(self, job: Job, memory: Memory, alive: int, values: dict[int, list[Any]]):
+        plan, nodes, eventfds = job.plan, job.nodes, list(job.eventfds)
+        self._life = Life(plan, nodes, plan.contexts[job.context].nodes)
+        self._scheduler = Scheduler(plan, memory, nodes, values, eventfds, virtual=False, digest=job.digest, seed=job.seed)
+        bell = Bell(memory.buffer(0), plan.layout.contexts[job.context], eventfds[job.context])
+        spin_ns = round(job.spin_us * 1e3)
+        self._driver = Driver(self._scheduler, bell, memory, plan.layout.run, eventfds[-1], spin_ns, alive)
         self._began, self._cpu_ns = ticks(), thread_cpu_ns()
         self._loop = asyncio.Runner() if needs_loop(plan, nodes) else None
 
@@ -155,3 +139,12 @@ class ContextRunner:
             self._loop.run(coroutine)
         else:
             run_now(coroutine)
+
+
+def make_runner(job: Job, memory: Memory, alive: int, tell: Tell) -> ContextRunner:
+    """The runner of a process context, which shares no Python values with others."""
+    return ContextRunner(job, memory, alive, {})
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), make_runner)

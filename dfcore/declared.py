@@ -96,7 +96,7 @@ class Declared:
     def base_name(self) -> str:
         """The name that the node would have if it were the only one of its kind."""
         given = self.options.get("name")
-        return given if isinstance(given, str) else snake_case(type(self.node).__name__)
+        return given if isinstance(given, str) and given.strip() else snake_case(type(self.node).__name__)
 
     @property
     def name(self) -> str:

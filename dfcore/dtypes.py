@@ -95,7 +95,7 @@ def _refuse_twice(spec: Any, path: str) -> None:
 
 
 def _aligned(dtype: np.dtype[Any], path: str) -> np.dtype[Any]:
-    if dtype.itemsize == 0 and not dtype.names:  # an empty field of a record is named by its own path
+    if (dtype.itemsize == 0 or 0 in dtype.shape) and not dtype.names:  # an empty field of a record is named by its own path
         raise DtypeError(f"{path or 'dtype'}: needed at least one byte, was of zero size ({dtype}); give it a length")
     if dtype.subdtype is not None:
         base, shape = dtype.subdtype

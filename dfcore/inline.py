@@ -8,6 +8,8 @@ but user code that blocks.
 from __future__ import annotations
 
 import asyncio
+import signal
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -32,6 +34,33 @@ class Orders:
         """Go on to STOP or ABORT."""
         self.state = max(self.state, state)
         self.wake()
+
+
+class Interrupts:
+    """Ctrl-C while a run has the main thread: the first stops it, the second aborts it and is raised there.
+
+    In other threads it does nothing. Attribute `count`: how many there were.
+    """
+
+    def __init__(self, orders: Orders):
+        self.count = 0
+        self._orders = orders
+        self._before: Any = None
+
+    def __enter__(self) -> Interrupts:
+        if threading.current_thread() is threading.main_thread():
+            self._before = signal.signal(signal.SIGINT, self._interrupt)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self._before is not None:
+            signal.signal(signal.SIGINT, self._before)
+
+    def _interrupt(self, number: int, frame: object) -> None:
+        self.count += 1
+        self._orders.raise_to(STOP if self.count == 1 else ABORT)
+        if self.count > 1:
+            raise KeyboardInterrupt
 
 
 class Inline:
@@ -60,6 +89,11 @@ class Inline:
         self._duration_ns, self._orders, self._stuck = duration_ns, orders, stuck
         self._tasks: Tasks | None = None
         self._done: asyncio.Future[None] | None = None  # while coroutines may fire
+
+    @property
+    def results(self) -> dict[int, Any]:
+        """Node index -> what its `close` returned."""
+        return self.life.results
 
     def run(self, opened: Callable[[], None]) -> None:
         """Open, fire to the end, close. `opened` is called when every node is open. Raises NodeFailed, GraphError (deadlock)."""

@@ -60,7 +60,10 @@ class Place:
 
     @property
     def pid(self) -> int:
-        return os.getpid() if self.process is None else self.process.pid
+        """Of the process in which it runs; 0: that one has not been started yet."""
+        if self.kind != "process":
+            return os.getpid()
+        return 0 if self.process is None else self.process.pid
 
     def report(self) -> dict[str, Any]:
         """What a report says of it."""

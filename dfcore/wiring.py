@@ -53,7 +53,9 @@ class Wire:
     @property
     def may_start(self) -> bool:
         """Whether its reader can fire before its writer has: that makes it feedback inside a cycle."""
-        return bool(self.initial) or isinstance(self.spec, ParameterSpec) and not self.spec.required
+        given = option(self.edge, "initial")
+        empty = given.size == 0 if isinstance(given, np.ndarray) else isinstance(given, (list, tuple)) and not given
+        return not empty or isinstance(self.spec, ParameterSpec) and not self.spec.required
 
 
 def option(edge: Edge, name: str) -> Any:
@@ -71,23 +73,25 @@ def wire(edges: Sequence[Edge], problems: list[Problem]) -> list[Wire]:
     return wires
 
 
-def check_wires(books: Sequence[Declared], wires: Sequence[Wire]) -> Iterator[Problem]:
+def check_wires(books: Sequence[Declared], edges: Sequence[Edge], wires: Sequence[Wire]) -> Iterator[Problem]:
     """Everything about edges but their loops; converts initial values."""
-    feeding, fed = defaultdict(list), defaultdict(set)
+    for edge in edges:
+        yield from _check_options(edge)
+    feeding = defaultdict(list)
     for item in wires:
         feeding[item.target.serial, item.edge.target.name].append(item)
-        fed[item.target.serial].add(item.edge.target.name)
     for several in feeding.values():
         for extra in several[1:]:
             first = several[0].edge
             found = f"also fed by {first.name} ({first.file}:{first.line})"
             yield extra.edge.problem("doubly-connected", f"one edge into `{extra.spec.name}`", found, "remove one of them")
     for book in books:
-        yield from _check_connected(book, fed[book.serial])
+        yield from _check_connected(book)
     for item in wires:
         yield from _check_dtype(item)
         yield from _check_place(item)
-        yield from _check_options(item)
+        yield from _check_combination(item)
+        yield from _check_initial(item)
         yield from _check_writer(item)
 
 
@@ -137,7 +141,8 @@ def _find_input(edge: Edge, problems: list[Problem]) -> tuple[InputSpec | Parame
     return None
 
 
-def _check_connected(book: Declared, fed: set[str | None]) -> Iterator[Problem]:
+def _check_connected(book: Declared) -> Iterator[Problem]:
+    fed = {edge.target.name for edge in book.edges if edge.target.node is book.node}
     for name in input_names(book):
         if name not in fed and book.role != "emitter":
             do = f'connect a node to {book.name}["{name}"]'
@@ -175,61 +180,52 @@ def _check_place(item: Wire) -> Iterator[Problem]:
         yield item.edge.problem("object", "objects to stay in one process", found, do)
 
 
-def _check_options(item: Wire) -> Iterator[Problem]:
-    if item.is_parameter:
-        for name in item.edge.options:
-            if name != "initial":
-                do = f"leave {name} out"
-                yield item.edge.problem(
-                    "option", "no option but initial on a parameter", f"{name}={option(item.edge, name)!r}", do
-                )
-        yield from _check_initial(item, 1)
-        return
-    policy = option(item.edge, "policy")
+def _check_options(edge: Edge) -> Iterator[Problem]:
+    """The options that mean the same wherever the edge ends."""
+    policy, on_full = option(edge, "policy"), option(edge, "on_full")
     if policy not in (EVERY, LATEST):
-        yield item.edge.problem("option", 'policy "every" or "latest"', repr(policy), "choose one")
-    if policy == LATEST:
-        for name in ("depth", "on_full", "decimate", "batch"):
-            if option(item.edge, name) != EDGE_OPTIONS[name]:
-                found, do = f"{name}={option(item.edge, name)!r}", f"leave {name} out, or policy"
-                yield item.edge.problem("option", f'policy "every" beside {name}', f'"latest" and {found}', do)
-    yield from _check_numbers(item.edge)
-    yield from _check_age(item)
-    yield from _check_initial(item, 1 if policy == LATEST else None)
-
-
-def _check_numbers(edge: Edge) -> Iterator[Problem]:
+        yield edge.problem("option", 'policy "every" or "latest"', repr(policy), "choose one")
     for name in ("depth", "decimate", "batch"):
         value = option(edge, name)
         whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
-        if value != EDGE_OPTIONS[name] and not (whole and 1 <= value <= _MAX_COUNT):
+        if name in edge.options and value is not EDGE_OPTIONS[name] and not (whole and 1 <= value <= _MAX_COUNT):
             yield edge.problem("option", f"{name} as an int of at least 1", repr(value), f"leave {name} out for the default")
-    on_full = option(edge, "on_full")
     if on_full is not None and on_full not in ON_FULL:
-        yield edge.problem("option", "on_full " + " or ".join(f'"{choice}"' for choice in ON_FULL), repr(on_full), "choose one")
-
-
-def _check_age(item: Wire) -> Iterator[Problem]:
-    max_age, on_stale = option(item.edge, "max_age_s"), option(item.edge, "on_stale")
+        yield edge.problem("option", f"on_full {_choices(ON_FULL)}", repr(on_full), "choose one")
+    max_age, on_stale = option(edge, "max_age_s"), option(edge, "on_stale")
     if max_age is not None and not (finite(max_age) and max_age > 0):
-        yield item.edge.problem("option", "max_age_s above 0", repr(max_age), "leave it out for no limit")
-    if on_stale is None:
+        yield edge.problem("option", "max_age_s above 0", repr(max_age), "leave it out for no limit")
+    if on_stale is not None and on_stale not in ON_STALE:
+        yield edge.problem("option", f"on_stale {_choices(ON_STALE)}", repr(on_stale), "choose one")
+    elif on_stale is not None and max_age is None:
+        yield edge.problem("option", "max_age_s beside on_stale", "none", "add max_age_s=, or leave on_stale out")
+
+
+def _choices(names: Sequence[str]) -> str:
+    return " or ".join(f'"{name}"' for name in names)
+
+
+def _check_combination(item: Wire) -> Iterator[Problem]:
+    """Options that mean nothing at this input, or beside each other."""
+    edge, target = item.edge, item.target
+    if item.is_parameter:
+        for name in (name for name in edge.options if name != "initial"):
+            found = f"{name}={option(edge, name)!r}"
+            yield edge.problem("option", "no option but initial on a parameter", found, f"leave {name} out")
         return
-    if on_stale not in ON_STALE:
-        yield item.edge.problem(
-            "option", "on_stale " + " or ".join(f'"{choice}"' for choice in ON_STALE), repr(on_stale), "choose one"
-        )
-    elif max_age is None:
-        yield item.edge.problem("option", "max_age_s beside on_stale", "none", "add max_age_s=, or leave on_stale out")
-    elif on_stale == "safe" and not hasattr(item.target.node, "safe"):
-        kind = type(item.target.node).__name__
-        yield item.edge.problem(
-            "option", f'a method `safe` of `{item.target.name}` for on_stale="safe"', "none", f"define it in {kind}"
-        )
+    if item.policy == LATEST:
+        for name in ("depth", "on_full", "decimate", "batch"):
+            if option(edge, name) != EDGE_OPTIONS[name]:
+                found, do = f'"latest" and {name}={option(edge, name)!r}', f"leave {name} out, or policy"
+                yield edge.problem("option", f'policy "every" beside {name}', found, do)
+    if option(edge, "on_stale") == "safe" and not hasattr(target.node, "safe"):
+        needed, do = f'a method `safe` of `{target.name}` for on_stale="safe"', f"define it in {type(target.node).__name__}"
+        yield edge.problem("option", needed, "none", do)
 
 
-def _check_initial(item: Wire, most: int | None) -> Iterator[Problem]:
+def _check_initial(item: Wire) -> Iterator[Problem]:
     values = option(item.edge, "initial")
+    most = None if item.policy == EVERY else 1
     if not isinstance(values, (list, tuple)) and not (isinstance(values, np.ndarray) and values.ndim):
         do = f"write initial=[{values!r}]" if not isinstance(values, np.ndarray) else "put it into a list"
         yield item.edge.problem("initial", "initial as a list of records", repr(values), do)

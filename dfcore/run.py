@@ -1,0 +1,474 @@
+"""The door: a Graph is a declaration that can run, and a Run is one run of it, from the plan to the report.
+
+Laws: one run at a time; a run that ended, however it ended, has left a report, and nothing else (L8); the clock decides who
+drives, never what a firing does. Which driver: a world around the call, `clock="virtual"`, or real time with its supervisor.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import threading
+import warnings
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any
+
+from ._parameters import Settings
+from ._scheduler import Scheduler
+from .clock import World, real_now_ns, world_around
+from .compiler import compile
+from .context import ContextRunner
+from .control import GO
+from .diagnosis import blocked
+from .errors import DfcoreError, Problem
+from .graph import Declaration
+from .inline import ABORT, STOP, Inline, Interrupts, Orders
+from .inworld import InWorld
+from .memory import Memory
+from .plan import Plan
+from .stats import Report
+from .stats import report as make_report
+from .supervisor import Supervisor
+from .worker import Job, Tell
+
+_RUN, _REPORT = "_Graph__run", "_Graph__report"
+
+
+class Graph(Declaration):
+    """Nodes, edges and contexts, and how to run them.
+
+    Args:
+        name: of the graph, in reports and messages.
+    """
+
+    def run(
+        self, duration_s: float | None = None, *, clock: Any = None, seed: int = 0, digest: bool | None = None
+    ) -> Report:
+        """Run in the calling thread until all nodes have ended, and return the report.
+
+        Args:
+            duration_s: emitters fire at times < duration, then records drain. None: until all nodes have ended.
+            clock: None: that of the `World` around the call, else real time; `"real"`; `"virtual"`: one process, time jumps (it
+                does not reach `time.sleep` or devices, which a `World` does); or a world.
+            seed: of every node's `rng`.
+            digest: whether to digest every edge; None: in virtual time only.
+        Raises:
+            GraphError: the declaration is wrong (nothing has started), or its edges deadlock.
+            NodeFailed: a node raised. ContextDied: a process ended by itself.
+            KeyboardInterrupt: Ctrl-C, after records have drained; a second one discards them. Handled in the main thread only.
+        """
+        return self._begin(duration_s, clock, seed, digest).execute()
+
+    async def arun(
+        self, duration_s: float | None = None, *, clock: Any = None, seed: int = 0, digest: bool | None = None
+    ) -> Report:
+        """`run`, with the inline nodes in the caller's event loop. Cancelling is `stop()`, again is `abort()`."""
+        return await self._begin(duration_s, clock, seed, digest).aexecute()
+
+    def start(
+        self, duration_s: float | None = None, *, clock: Any = None, seed: int = 0, digest: bool | None = None
+    ) -> None:
+        """Run in one background thread; returns when every `open` is done. Arguments and errors as for `run`."""
+        self._begin(duration_s, clock, seed, digest).start()
+
+    def stop(self) -> None:
+        """Have the emitters stop; records drain. Harmless if nothing runs."""
+        if self._run is not None:
+            self._run.stop()
+
+    def abort(self) -> None:
+        """Discard what is under way. Harmless if nothing runs."""
+        if self._run is not None:
+            self._run.abort()
+
+    def wait(self, timeout_s: float | None = None) -> Report:
+        """The report of the run that `start` began, when it is over.
+
+        Raises:
+            TimeoutError: it is not over by then. RuntimeError: nothing was started. And what the run raised.
+        """
+        if self._run is None:
+            raise RuntimeError(f"graph {self.name}.wait: needed a run, was none; call start() first")
+        return self._run.wait(timeout_s)
+
+    def running(
+        self, duration_s: float | None = None, *, clock: Any = None, seed: int = 0, digest: bool | None = None
+    ) -> Running:
+        """For `with` and `async with`: `start` on entering, `stop` and `wait` on leaving."""
+        return Running(self, lambda: self._begin(duration_s, clock, seed, digest))
+
+    def plan(self) -> Plan:
+        """The compiled graph: printable, picklable. Raises GraphError."""
+        return compile(self)
+
+    def stats(self) -> Report:
+        """The report so far of the run under way, or that of the last one. Raises RuntimeError: it never ran."""
+        if self._run is not None and (so_far := self._run.report_so_far()) is not None:
+            return so_far
+        if self.report is None:
+            raise RuntimeError(f"graph {self.name}.stats: needed a run, was none")
+        return self.report
+
+    @property
+    def report(self) -> Report | None:
+        """The report of the last run, however it ended; None before."""
+        found: Report | None = self.__dict__.get(_REPORT)
+        return found
+
+    @property
+    def _run(self) -> Run | None:
+        found: Run | None = self.__dict__.get(_RUN)
+        return found
+
+    def _begin(self, duration_s: float | None, clock: Any, seed: int, digest: bool | None) -> Run:
+        run = Run(self, duration_s, clock, seed, digest)
+        self.__dict__[_RUN] = run
+        return run
+
+    def _keep(self, report: Report) -> None:
+        self.__dict__[_REPORT] = report
+
+
+class Run:
+    """One run of a graph. States: made (compiled, nothing mapped), under way, over."""
+
+    def __init__(self, graph: Graph, duration_s: float | None, clock: Any, seed: int, digest: bool | None):
+        if graph._running:
+            graph._refuse_change()
+        self.graph, self.seed = graph, seed
+        self.duration_ns = _duration_ns(duration_s)
+        self.world, self.clock = _clock(clock)
+        self.digest = self.clock != "real" if digest is None else digest
+        self.plan = compile(graph)
+        self.orders, self.ended = Orders(), "running"
+        self.nodes: dict[int, Any] = {}
+        self.memory: Memory | None = None
+        self.values: dict[int, list[Any]] = {}
+        self.warnings = list(self.plan.warnings)
+        self._contexts: Callable[[], dict[str, dict[str, Any]]] = dict
+        self._now_ns: Callable[[], int] = lambda: 0
+        self._opened, self._over = threading.Event(), threading.Event()
+        self._thread: threading.Thread | None = None
+        self._report: Report | None = None
+        self._error: BaseException | None = None
+        self._settings: list[tuple[Any, Settings]] = []
+
+    # -- the four ways to run -------------------------------------------------------------------------------------------------
+
+    def execute(self) -> Report:
+        """In the calling thread."""
+        self._drive()
+        return self._result()
+
+    async def aexecute(self) -> Report:
+        """In the caller's event loop; virtual time has a thread of its own."""
+        if self.clock == "real":
+            with self:
+                await self._asupervised()
+        else:
+            thread = asyncio.get_running_loop().run_in_executor(None, self._drive)
+            await _patiently(thread, self)
+        return self._result()
+
+    def start(self) -> None:
+        """In a background thread; returns when all nodes are open. Raises what made that impossible."""
+        self._thread = threading.Thread(target=self._drive, name=f"dfcore {self.graph.name}")
+        self._thread.start()
+        self._opened.wait()
+        if self._over.is_set() and self._error is not None:
+            self._thread.join()
+            self._result()
+
+    def wait(self, timeout_s: float | None = None) -> Report:
+        """The report, when the run is over."""
+        if not self._over.wait(timeout_s):
+            raise TimeoutError(f"graph {self.graph.name}.wait: needed the run to end within {timeout_s} s, was still running")
+        if self._thread is not None:
+            self._thread.join()
+        return self._result()
+
+    def stop(self) -> None:
+        """Emitters stop, records drain."""
+        self.orders.raise_to(STOP)
+
+    def abort(self) -> None:
+        """Everything is discarded."""
+        self.orders.raise_to(ABORT)
+
+    def report_so_far(self) -> Report | None:
+        """The report of a run under way; None: it is not."""
+        return self._make_report() if self._opened.is_set() and not self._over.is_set() else None
+
+    def _drive(self) -> None:
+        with self:
+            if self.clock == "real":
+                self._supervised()
+            else:
+                self._in_virtual_time()
+
+    def _in_virtual_time(self) -> None:
+        scheduler = Scheduler(
+            self.plan, self.memory, self.nodes, self.values, [], virtual=True, digest=self.digest, seed=self.seed
+        )
+        arguments = (self.plan, self.nodes, scheduler, self.duration_ns, self.orders, self._stuck)
+        run = Inline(*arguments) if self.world is None else InWorld(*arguments, self.world)
+        self._now_ns = lambda: run.now_ns
+        try:
+            with Interrupts(self.orders) as interrupts:
+                run.run(self._opened.set)
+        finally:
+            self.warnings += scheduler.warnings
+            self.ended = _ended(self.orders, scheduler.stopping)
+            self._bring_home(run.results)
+        if interrupts.count:
+            raise KeyboardInterrupt
+
+    def _supervised(self) -> None:
+        with self._supervisor() as supervisor:
+            supervisor.begin()
+            supervisor.open_inline()
+            if supervisor.go():
+                self._opened.set()
+            supervisor.run_inline()
+            supervisor.wait()
+            self._take_home(supervisor)
+
+    async def _asupervised(self) -> None:
+        with self._supervisor() as supervisor:
+            ending = asyncio.ensure_future(self._asupervise(supervisor))
+            await _patiently(ending, self)
+            self._take_home(supervisor)
+
+    async def _asupervise(self, supervisor: Supervisor) -> None:
+        supervisor.begin()
+        await supervisor.aopen_inline()
+        if await asyncio.to_thread(supervisor.go):
+            self._opened.set()
+        await supervisor.arun_inline()
+        await asyncio.to_thread(supervisor.wait)
+
+    def _supervisor(self) -> Supervisor:
+        assert self.memory is not None
+
+        def make_runner(job: Job, memory: Memory, alive: int, tell: Tell) -> ContextRunner:
+            return ContextRunner(job, memory, alive, self.values)
+
+        supervisor = Supervisor(
+            self.plan,
+            self.memory,
+            self.nodes,
+            make_runner,
+            duration_ns=self.duration_ns,
+            seed=self.seed,
+            digest=self.digest,
+        )
+        self.orders.wake = lambda: supervisor.abort() if self.orders.state >= ABORT else supervisor.stop()
+        self._now_ns, self._contexts = lambda: _elapsed_ns(supervisor), lambda: supervisor.contexts
+        if self.orders.state:
+            self.orders.wake()
+        return supervisor
+
+    def _take_home(self, supervisor: Supervisor) -> None:
+        """Results, counters of contexts and failures, when the run is over everywhere."""
+        self.orders.wake = lambda: None
+        elapsed_ns = _elapsed_ns(supervisor)
+        self._now_ns = lambda: elapsed_ns
+        self._bring_home(supervisor.results)
+        self.warnings += supervisor.warnings
+        contexts, self.ended = supervisor.contexts, supervisor.ended
+        self._contexts = lambda: contexts
+        if supervisor.failure is not None:
+            raise supervisor.failure
+        if supervisor.interrupted == signal.SIGINT:
+            raise KeyboardInterrupt
+
+    def _bring_home(self, results: dict[int, Any]) -> None:
+        for index, result in results.items():
+            self.nodes[index]._declared.result = result
+
+    def _stuck(self) -> Problem:
+        """Why nothing can happen any more."""
+        return blocked(self.plan, self.memory, self.orders.state >= STOP) or Problem(
+            code="internal",
+            where=f"graph {self.graph.name}",
+            needed="a node that can fire, or a reason why none can",
+            found="neither",
+            do="please report this with the program",
+        )
+
+    # -- what happens around them ---------------------------------------------------------------------------------------------
+
+    def __enter__(self) -> Run:
+        """Map the memory, hand the parameters over."""
+        self.graph._running = True
+        try:
+            self.nodes = dict(enumerate(self.graph.nodes))
+            for node in self.nodes.values():
+                node._declared.result = None
+            processes = self.clock == "real" and any(context.kind == "process" for context in self.plan.contexts)
+            self.memory = Memory.create(self.plan, processes)
+            self.values = {output.index: [None] * output.slots for output in self.plan.outputs if output.dtype.hasobject}
+            self._hand_over_parameters()
+        except BaseException:
+            self._let_go()
+            raise
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> bool:
+        """Report, let everything go, and keep the error for whoever asks for the result."""
+        self._error = error
+        if error is not None:
+            self.ended = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
+        try:
+            report = self._report = self._make_report()
+            self.graph._keep(report)
+            if isinstance(error, DfcoreError):
+                error.report = report
+        finally:
+            self._let_go()
+        return isinstance(error, Exception | KeyboardInterrupt | asyncio.CancelledError)
+
+    def _let_go(self) -> None:
+        for node, settings in self._settings:
+            node.params._publish = None
+            settings.close()
+        self._settings.clear()
+        self.values.clear()
+        if self.memory is not None:
+            self.memory.close()
+        self.graph._running = False
+        self._over.set()
+        self._opened.set()
+
+    def _hand_over_parameters(self) -> None:
+        for node in self.plan.nodes:
+            if node.settings is not None:
+                settings = Settings(self.plan, self.memory, node.settings)
+                self._settings.append((self.nodes[node.index], settings))
+                self.nodes[node.index].params._publish = settings.publish
+
+    def _make_report(self) -> Report:
+        contexts = self._contexts()
+        return make_report(
+            self.plan,
+            self.memory,
+            clock=self.clock,
+            seed=self.seed,
+            duration_s=self._now_ns() / 1e9,
+            ended=self.ended,
+            digests=self.digest,
+            tick_ns=next((info["ns_per_tick"] for info in contexts.values() if "ns_per_tick" in info), 1.0),
+            contexts=contexts,
+        )
+
+    def _result(self) -> Report:
+        """The report; or what the run raised."""
+        texts, self.warnings = dict.fromkeys(self.warnings), []
+        for text in texts:
+            warnings.warn(text, RuntimeWarning, stacklevel=4)
+        if self._error is not None:
+            raise self._error
+        assert self._report is not None
+        return self._report
+
+
+class Running:
+    """A graph under way, for `with` and `async with`."""
+
+    def __init__(self, graph: Graph, begin: Callable[[], Run]):
+        self.graph, self._begin = graph, begin
+        self._task: asyncio.Task[Report] | None = None
+
+    def __enter__(self) -> Graph:
+        self._run = self._begin()
+        self._run.start()
+        return self.graph
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._run.stop()
+        try:
+            self._run.wait()
+        except BaseException:
+            if error is None or isinstance(error, KeyboardInterrupt):
+                raise  # what the body raised comes first; the run's own failure is in graph.report
+
+    async def __aenter__(self) -> Graph:
+        self._run = self._begin()
+        self._body = asyncio.current_task()
+        self._task = asyncio.ensure_future(self._run.aexecute())
+        opened = asyncio.ensure_future(asyncio.to_thread(self._run._opened.wait))
+        await asyncio.wait([self._task, opened], return_when=asyncio.FIRST_COMPLETED)
+        if self._task.done():
+            self._task.result()
+        self._task.add_done_callback(self._ended)
+        return self.graph
+
+    def _ended(self, task: asyncio.Task[Report]) -> None:
+        """A run that fails under the body cancels it; the failure is raised on leaving."""
+        if not task.cancelled() and task.exception() is not None and self._body is not None:
+            self._body.cancel()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        assert self._task is not None
+        failed = self._task.done() and not self._task.cancelled() and self._task.exception() is not None
+        self._body = None
+        self._run.stop()
+        if failed and isinstance(error, asyncio.CancelledError):
+            task = asyncio.current_task()
+            if task is not None:
+                task.uncancel()
+        if error is None or failed:
+            await self._task
+        else:
+            await asyncio.wait([self._task])
+
+
+async def _patiently(thread: asyncio.Future[None], run: Run) -> None:
+    """Wait for a run in a thread. The first cancellation stops it, the second aborts it; then it is raised."""
+    cancelled: asyncio.CancelledError | None = None
+    while not thread.done():
+        try:
+            await asyncio.shield(thread)
+        except asyncio.CancelledError as error:
+            run.abort() if cancelled else run.stop()
+            cancelled = error
+    if cancelled is not None:
+        raise cancelled
+
+
+def _elapsed_ns(supervisor: Supervisor) -> int:
+    """Time since time 0 of a run; 0 before."""
+    return max(real_now_ns() - supervisor.line.zero_ns, 0) if supervisor.line.state >= GO and supervisor.line.zero_ns else 0
+
+
+def _ended(orders: Orders, stopping: bool) -> str:
+    if orders.state >= ABORT:
+        return "aborted"
+    if orders.state >= STOP:
+        return "stopped"
+    return "duration" if stopping else "finished"
+
+
+def _duration_ns(duration_s: float | None) -> int | None:
+    if duration_s is None:
+        return None
+    if isinstance(duration_s, bool) or not isinstance(duration_s, (int, float)) or not 0 <= duration_s < 1e9:
+        raise ValueError(f"duration_s: needed seconds from 0 to 1e9, or None, was {duration_s!r}")
+    return round(duration_s * 1e9)
+
+
+def _clock(clock: Any) -> tuple[World | None, str]:
+    """The world of a run, and the name of its clock."""
+    if clock is None:
+        world = world_around()
+        return world, "real" if world is None else "world"
+    if clock in ("real", "virtual"):
+        return None, clock
+    if isinstance(clock, str) or not all(hasattr(clock, name) for name in ("now_ns", "spawn", "when_quiet", "watch")):
+        raise ValueError(f'clock: needed "real", "virtual" or an open World, was {clock!r}')
+    if not clock.member():
+        raise ValueError("clock: needed a World that this thread is in, was one it is not; call run() inside `with world:`")
+    return clock, "world"
