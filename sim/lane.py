@@ -64,9 +64,9 @@ class Lane:
         while bursts:
             burst = bursts[0]
             data = burst.data
-            complete = ((now_ns - burst.start_ns + 1) * burst.baud - 1) // burst.bits_ns - burst.index
+            complete = self._complete(burst, now_ns)
             if complete < len(data):
-                if complete > 0:
+                if complete:
                     parts.append(data[:complete])
                     burst.index += complete
                     burst.data = data[complete:]
@@ -90,9 +90,24 @@ class Lane:
         """When the first burst under way is complete; None if the lane is empty."""
         return self.when(len(self._bursts[0].data)) if self._bursts else None
 
+    def pending(self, now_ns: int) -> int:
+        """How many bytes are not complete by `now_ns`, held ones included."""
+        count = self._size + len(self._held)
+        for burst in self._bursts:
+            complete = self._complete(burst, now_ns)
+            count -= complete
+            if complete < len(burst.data):
+                break
+        return count
+
+    @staticmethod
+    def _complete(burst: Burst, now_ns: int) -> int:
+        complete = ((now_ns - burst.start_ns + 1) * burst.baud - 1) // burst.bits_ns - burst.index
+        return min(max(0, complete), len(burst.data))
+
     @property
     def size(self) -> int:
-        """How many bytes are neither taken nor thrown away, held ones included."""
+        """How many bytes are not taken yet, complete or not, held ones included."""
         return self._size + len(self._held)
 
     def pause(self, now_ns: int) -> None:

@@ -155,8 +155,7 @@ class Tty:
 
     def writable(self) -> bool:
         """Whether the port says that it takes more."""
-        self.settle()
-        return self.hung or self.lane_out.size < WRITABLE_BELOW
+        return self.hung or self.lane_out.pending(self.kernel.now) < WRITABLE_BELOW
 
     def read(self, size: int) -> bytes:
         """Up to `size` bytes that have come; b"" if none has, or the line is gone."""
@@ -175,7 +174,7 @@ class Tty:
         """Queue what there is room for, and say how many that were."""
         self.check()
         self.settle()
-        data = bytes(data[: max(0, TX_BYTES - self.lane_out.size)])
+        data = bytes(data[: max(0, TX_BYTES - self.lane_out.pending(self.kernel.now))])
         if data:
             self.line.log("write", data)
             if self.settings.bytesize < 8:
@@ -220,8 +219,7 @@ class Tty:
     @property
     def out_waiting(self) -> int:
         """How many bytes are not sent yet."""
-        self.settle()
-        return self.lane_out.size
+        return self.lane_out.pending(self.kernel.now)
 
     def flush(self, queue: int) -> None:
         """Throw away what was received, what is not sent yet, or both."""
