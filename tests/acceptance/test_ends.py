@@ -1,5 +1,6 @@
 """Acceptance: how runs end. A19, A20, A21 and A31."""
 
+import asyncio
 import itertools
 import os
 import pathlib
@@ -11,7 +12,8 @@ import time
 import numpy as np
 import pytest
 
-from dfcore import Collector, ContextDied, Emitter, Graph, NodeFailed, Router, collect, emit, router
+from dfcore import Collector, ContextDied, Emitter, Graph, NodeFailed, Router, collect, emit, emitter, router
+from tests.programs import ENVIRONMENT
 
 real = pytest.mark.parametrize("driver", ["inline", "threads", "processes"], indirect=True)
 processes = pytest.mark.parametrize("driver", ["processes"], indirect=True)
@@ -27,10 +29,17 @@ def join(x, y):
     return x + y
 
 
-def joined(driver, long):
+@emitter("i8")
+async def five_slowly():
+    for k in range(5):
+        await asyncio.sleep(0.01)
+        yield k
+
+
+def joined(driver, long, short=None):
     with Graph() as graph:
         with driver.at(graph, "a"):
-            a = emit(range(5), "i8", name="a")
+            a = short(name="a") if short else emit(range(5), "i8", name="a")
         with driver.at(graph, "b"):
             b = emit(long, "i8", name="b")
         with driver.at(graph, "c"):
@@ -49,10 +58,21 @@ def test_a19_a_join_of_equal_lengths(driver):
 
 
 def test_a19_a_join_ends_with_its_shorter_input(driver):
-    """A19: lengths 5 and 8: five sums, and the three left over are counted."""
-    records, report = joined(driver, range(0, 80, 10))
+    """A19: lengths 5 and 8: five sums, and the three left over are counted. The shorter has a pace, so that the longer is not cut
+    short: closing travels upstream."""
+    records, report = joined(driver, range(0, 80, 10), five_slowly)
     assert [0, 11, 22, 33, 44] == records
     assert 3 == report.edges["b -> join.y"].unread
+
+
+def test_a19_what_is_left_over_is_counted_wherever_it_was_cut(driver):
+    """A19 without a pace: the longer input may hear of the end before it wrote everything; the edge balances all the same."""
+    records, report = joined(driver, range(0, 80, 10))
+    edge = report.edges["b -> join.y"]
+    assert [0, 11, 22, 33, 44] == records
+    assert 5 == edge.read
+    assert 0 <= edge.unread <= 3
+    assert edge.written == edge.read + edge.unread
 
 
 class Tens(Emitter):
@@ -165,7 +185,7 @@ def test_a21_a_context_killed_from_outside_is_noticed_within_a_second(driver):
             source = Tens(rate_hz=1000)
         with driver.at(graph, "victim"):
             out = collect(keep=10)
-    source.to(out)
+    source.to(out, policy="latest")
     graph.start()
     pid = graph.stats().contexts["victim"].pid
     killed_ns = time.monotonic_ns()
@@ -287,9 +307,8 @@ def test_a31_ctrl_c_drains_and_exits(driver, tmp_path):
     script = tmp_path / "interrupted.py"
     script.write_text(INTERRUPTED)
     kind = {"inline": "inline", "threads": "thread", "processes": "process"}[driver.kind]
-    program = subprocess.Popen(
-        [sys.executable, str(script), kind], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
-    )
+    command, pipe = [sys.executable, str(script), kind], subprocess.PIPE
+    program = subprocess.Popen(command, env=ENVIRONMENT, stdout=pipe, stderr=pipe, text=True, start_new_session=True)
     assert "running\n" == program.stdout.readline()
     os.killpg(program.pid, signal.SIGINT)
     output, errors = program.communicate(timeout=20)

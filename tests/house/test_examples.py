@@ -8,6 +8,8 @@ import sys
 
 import pytest
 
+from tests.programs import ENVIRONMENT
+
 EXAMPLES = pathlib.Path(__file__).parents[2] / "examples"
 PROGRAMS = sorted(path for path in EXAMPLES.glob("*.py") if "__main__" in path.read_text() and "--virtual" in path.read_text())
 
@@ -21,6 +23,6 @@ def test_the_main_job_is_among_them():
 def test_an_example_runs_in_virtual_time(program, tmp_path):
     """Started from a folder of its own, an example ends by itself and complains of nothing."""
     command = [sys.executable, "-W", "error", program, "--virtual", "--duration", "0.1"]
-    finished = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60)
+    finished = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60, env=ENVIRONMENT)
     assert (0, "") == (finished.returncode, finished.stderr)
     assert finished.stdout

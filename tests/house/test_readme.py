@@ -9,6 +9,8 @@ import sys
 
 import pytest
 
+from tests.programs import ENVIRONMENT
+
 ROOT = pathlib.Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
 
@@ -42,7 +44,7 @@ def test_the_graphs_of_the_readme_run(number, tmp_path):
     """Each Python block is a program: copied into a file, it runs, and prints what the block below it says."""
     program = tmp_path / "program.py"
     program.write_text(blocks("python")[number])
-    finished = subprocess.run([sys.executable, program], capture_output=True, text=True, check=False, timeout=60)
+    finished = subprocess.run([sys.executable, program], capture_output=True, text=True, check=False, timeout=60, env=ENVIRONMENT)
     assert (0, "") == (finished.returncode, finished.stderr)
     told = re.search(rf"{re.escape(blocks('python')[number])}```\n+```text\n(.*?)```", README, re.DOTALL)
     if told:
