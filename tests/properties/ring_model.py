@@ -1,6 +1,4 @@
-"""What a ring does, in 70 lines of Python: the oracle of `test_ring_model.py`. It knows no slots, no memory, no order of stores."""
-
-from __future__ import annotations
+"""What a ring does: the oracle of `test_ring_model.py`, in 70 lines. It knows no slots, no memory, no order of stores."""
 
 from collections import deque
 from dataclasses import dataclass, field
@@ -8,8 +6,6 @@ from dataclasses import dataclass, field
 
 @dataclass
 class End:
-    """A reader: what waits, what is in hand, what was kept, and what became of the rest."""
-
     policy: str
     depth: int
     waits: deque[int] = field(default_factory=deque)  # "wait" and "drop_new": with the one in hand
@@ -54,7 +50,6 @@ class End:
         self.hand = None
 
     def forget(self) -> None:
-        """Leave or die with a record in hand: it waits on, or it is lost."""
         self.lost += self.hand is not None and not self.passes_late
         self.hand = None
 
@@ -67,8 +62,7 @@ class RingModel:
         self.head, self.closed, self.want = 0, False, False
 
     def full_end(self) -> int | None:
-        full = (i for i, e in enumerate(self.ends) if e.policy == "wait" and not e.gone and len(e.waits) >= e.depth)
-        return next(full, None)
+        return next((i for i, e in enumerate(self.ends) if e.policy == "wait" and not e.gone and len(e.waits) >= e.depth), None)
 
     def publish(self) -> None:
         self.head += 1
