@@ -560,8 +560,8 @@ cdef class Record:
             raise read_only(self)
         if field.kind == SCALAR and store_scalar(field.code, data, value, field.format.itemsize):
             return 0
-        where = self.where()
-        outer.up, outer.name = NULL, <PyObject *>where
+        name = self.where()
+        outer.up, outer.name = NULL, <PyObject *>name
         inner.up, inner.name = &outer, <PyObject *>field.name
         return self.assign(field.format, data, value, &inner)
 
@@ -610,7 +610,6 @@ cdef class Record:
 
     @vector.setter
     def vector(self, value):
-        cdef Where where
         if value is self.elements and value is not None:  # the end of `r.vector += x`
             return
         self.vector_of()

@@ -101,7 +101,7 @@ def _aligned(dtype: np.dtype[Any], path: str) -> np.dtype[Any]:
         base, shape = dtype.subdtype
         inner = _aligned(base, path)
         if inner.subdtype is not None:  # an array of arrays is one array of more dimensions
-            inner, shape = inner.subdtype[0], shape + inner.subdtype[1]
+            inner, shape = inner.base, shape + inner.shape
         return np.dtype((inner, shape))
     if dtype.names is not None:
         dot = f"{path}." if path else ""

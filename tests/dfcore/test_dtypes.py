@@ -26,7 +26,9 @@ def test_stored_is_its_own_stored_form():
     assert stored(NESTED) == stored(stored(NESTED))
 
 
-@pytest.mark.parametrize("spec", ["f8", np.float64, float, int, bool, "S4", "U3", "M8[ns]", "m8[us]", "c16", "V5", "(3,3)f8", "i4,f8", object])
+@pytest.mark.parametrize(
+    "spec", ["f8", np.float64, float, int, bool, "S4", "U3", "M8[ns]", "m8[us]", "c16", "V5", "(3,3)f8", "i4,f8", object]
+)
 def test_stored_takes_what_numpy_takes(spec):
     """Every plain type, sub-array, comma string and `object` is accepted, and stays what it is."""
     assert np.dtype(spec).itemsize <= stored(spec).itemsize
@@ -53,7 +55,10 @@ def test_arrays_of_arrays_are_one_array():
         ({"names": ["x"], "formats": ["f8"]}, "dtype: needed what np.dtype accepts but a dict or None, was {"),
         ("nonsense", "dtype: needed what np.dtype accepts, was 'nonsense'"),
         (3, "dtype: needed what np.dtype accepts, was 3"),
-        ([("x", "f8"), ("pose", [("q", "O")])], "pose.q: needed numbers, times, bytes or text inside a record or array, was object"),
+        (
+            [("x", "f8"), ("pose", [("q", "O")])],
+            "pose.q: needed numbers, times, bytes or text inside a record or array, was object",
+        ),
         (("O", (3,)), "dtype: needed numbers, times, bytes or text inside a record or array, was object"),
         ("S", "dtype: needed at least one byte, was of zero size"),
         ([], "dtype: needed at least one byte, was of zero size"),
@@ -85,7 +90,9 @@ def test_one_name_at_two_depths_is_fine():
     assert ("x", "pose") == stored([("x", "f8"), ("pose", [("x", "f8")])]).names
 
 
-@pytest.mark.parametrize("spec, expected", [([("x", "f8")], "structured"), ("f8", "scalar"), ("V4", "scalar"), ("(2,)f8", "array"), (object, "object")])
+@pytest.mark.parametrize(
+    "spec, expected", [([("x", "f8")], "structured"), ("f8", "scalar"), ("V4", "scalar"), ("(2,)f8", "array"), (object, "object")]
+)
 def test_kind_is_one_of_four(spec, expected):
     """Each dtype follows one rule of values."""
     assert expected == kind(spec)

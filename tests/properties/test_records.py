@@ -15,7 +15,29 @@ from hypothesis.extra import numpy as nps
 from dfcore._record import Field, Format, Record, kept, record
 from dfcore.dtypes import agree, describe, difference, runs, stored
 
-LEAVES = ["?", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f2", "f4", "f8", "c8", "c16", "g", "S1", "S5", "U3", "M8[ns]", "m8[us]", "V3"]
+LEAVES = [
+    "?",
+    "i1",
+    "i2",
+    "i4",
+    "i8",
+    "u1",
+    "u2",
+    "u4",
+    "u8",
+    "f2",
+    "f4",
+    "f8",
+    "c8",
+    "c16",
+    "g",
+    "S1",
+    "S5",
+    "U3",
+    "M8[ns]",
+    "m8[us]",
+    "V3",
+]
 NAMES = st.text("abcxyz_ é", min_size=1, max_size=3).filter(lambda name: name.strip() == name)
 SHAPES = st.one_of(st.just(()), nps.array_shapes(max_dims=2, max_side=3))
 
@@ -107,9 +129,17 @@ def test_what_is_read_can_be_written(memory):
         by_field[name] = value
     whole[:] = r
     for made in (
-        by_field, whole, record(memory.dtype, tuple(values.values())), record(memory.dtype, values), record(memory.dtype, r),
-        record(memory.dtype, memory), record(memory.dtype, memory[()]), r.copy(), copy.copy(r), pickle.loads(pickle.dumps(r)),
-    ):  # fmt: skip
+        by_field,
+        whole,
+        record(memory.dtype, tuple(values.values())),
+        record(memory.dtype, values),
+        record(memory.dtype, r),
+        record(memory.dtype, memory),
+        record(memory.dtype, memory[()]),
+        r.copy(),
+        copy.copy(r),
+        pickle.loads(pickle.dumps(r)),
+    ):
         assert digest == Format.of(memory.dtype).hash(made.array.tobytes())
         assert same(made, memory)
 
@@ -193,7 +223,11 @@ def test_numbers_convert_without_loss_of_kind(leaf, value):
     with np.errstate(all="ignore"):
         if fits and dtype.kind in "iu":
             fits = np.iinfo(dtype).min <= value <= np.iinfo(dtype).max
-        expected = np.asarray(value if dtype.kind in "bc" else float(value) if dtype.kind == "f" else value).astype(dtype) if fits else None
+        expected = (
+            np.asarray(value if dtype.kind in "bc" else float(value) if dtype.kind == "f" else value).astype(dtype)
+            if fits
+            else None
+        )
         if expected is not None and dtype.kind in "fc":
             fits = not (np.isinf(expected) and np.isfinite(np.asarray(value, "c16" if rank == 3 else "f8")))
     form = Format.of(dtype)
