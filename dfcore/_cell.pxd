@@ -69,7 +69,8 @@ cdef class Cell:
     cdef readonly list files
     cdef list file_ready            # predicates, in a world
     cdef bint readable
-    cdef uint64_t last_ticks
+    cdef uint64_t last_ticks, start_ticks
+    cdef bint waited_room
     cdef uint64_t seed
     cdef object generator
     cdef uint64_t rng_firing

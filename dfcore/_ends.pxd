@@ -106,7 +106,10 @@ cdef class Input:
     cdef readonly int writer     # position of the writing cell in the same scheduler, or -1
     cdef df_context_words *context
     cdef int fd
+    cdef bint owed               # the writer asked for room, and has not been rung yet
+    cdef uint64_t depth
 
+    cdef void pay(self) noexcept
     cdef bint ready(self) noexcept
     cdef bint ended(self) noexcept
     cdef bint pending(self) noexcept

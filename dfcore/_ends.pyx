@@ -319,6 +319,7 @@ cdef class Input:
         self.slots = <PyObject **>PyMem_Calloc(ring.nslots, sizeof(void *))
         if not (self.views and self.slots):
             raise MemoryError
+        self.depth = edge.depth
         self.decimate, self.batch = edge.decimate, edge.batch if edge.batch > 1 else 0
         self.digesting = digest and self.format.kind != OBJECT
         self.max_age_ns = -1 if edge.max_age_ns is None else edge.max_age_ns
@@ -556,9 +557,14 @@ cdef class Input:
         return -1 if self.from_initial else self.held.origin_ns
 
     cdef void free_room(self, int wanted) noexcept:
-        """A slot is free again: wake the writer's context if it sleeps for room (RULES 1)."""
+        """A slot is free again. If the writer asked for room (RULES 1) it is owed a stroke: the scheduler sees to it."""
         if wanted and self.context != NULL:
-            df_ring_bell(self.context, self.fd)
+            self.owed = True
+
+    cdef void pay(self) noexcept:
+        """Wake the writer's context if it sleeps."""
+        self.owed = False
+        df_ring_bell(self.context, self.fd)
 
     cdef int leave(self) noexcept:
         """Nothing more will be read here: closing travels upstream (RULES 21)."""

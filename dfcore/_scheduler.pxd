@@ -22,6 +22,11 @@ cdef extern from "_firing.h":
     uint64_t df_grid_after(int64_t now_ns, uint64_t numerator, uint64_t denominator) nogil
 
 
+cdef struct Remote:  # an end whose other side is in another context, and the cell it belongs to
+    PyObject *end
+    int position
+
+
 @cython.final
 cdef class Scheduler:
     cdef object plan, memory
@@ -37,12 +42,19 @@ cdef class Scheduler:
     cdef readonly bint stopping
     cdef char *occupied                  # by context: a firing holds it (virtual time)
     cdef list remote_inputs, remote_outputs, remote_parameters
+    cdef Remote *inputs_there
+    cdef Remote *outputs_there
+    cdef int nremote_inputs, nremote_outputs
+    cdef bint looking            # for readers that left
+    cdef bint owing
+    cdef int64_t paid_ns
     cdef list file_cells
     cdef dict outputs
     cdef public object launch, cancel, side, world
     cdef public int64_t zero_ns
     cdef bint ticking
-    cdef uint64_t ticks_then
+    cdef uint64_t ticks_then     # at the start of the step
+    cdef uint64_t ticks          # at the end of the last firing
     cdef double ns_per_tick
     cdef uint64_t in_instant
     cdef int64_t instant_ns
@@ -57,7 +69,10 @@ cdef class Scheduler:
     cdef void mark_readers(self, Output output) noexcept
     cdef void advance(self, int64_t now_ns)
     cdef bint blocked(self) noexcept
-    cdef bint poll_words(self) except -1
+    cdef int poll_words(self) except -1
+    cdef int pay(self, bint all) noexcept
+    cdef int64_t sweep(self, int64_t now_ns) except? -2
+    cdef void _count_wait(self, Cell cell) noexcept
     cdef bint ready(self, Cell cell) except -1
     cdef bint inputs_ready(self, Cell cell) except -1
     cdef bint _writes_on(self, Cell cell) noexcept

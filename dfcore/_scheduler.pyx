@@ -61,9 +61,10 @@ cdef extern from "Python.h":
 cdef extern from *:
     int ctz "__builtin_ctzll" (unsigned long long) nogil
 
-#: A firing that nothing paced and that took no virtual time costs this (RULES 4.1).
+#: A firing that nothing paced and that took no virtual time costs FREE_COST_NS (RULES 4.1); see `pay` for OWED_NS.
 cdef enum:
     FREE_COST_NS = 1000
+    OWED_NS = 50000
     MOST_IN_AN_INSTANT = 1000000
 
 #: States of a node in its counters, as in `counters.py`.
@@ -113,6 +114,7 @@ cdef class Scheduler:
         for position in range(self.count):
             self.table[position] = <PyObject *>self.cells[position]
             self.mark(position)
+        self._list_remote()
 
     def _add(self, index, position, node, values, positions, eventfds, digest, seed):
         plan, memory = self.plan, self.memory
@@ -135,7 +137,21 @@ cdef class Scheduler:
             if any([plan.edges[e].node not in positions for e in plan.outputs[o].edges])
         ]
 
+    def _list_remote(self):
+        """The ends whose other side is in another context, as arrays: they are looked at in every sweep."""
+        self.nremote_inputs, self.nremote_outputs = len(self.remote_inputs), len(self.remote_outputs)
+        self.inputs_there = <Remote *>PyMem_Calloc(self.nremote_inputs + 1, sizeof(Remote))
+        self.outputs_there = <Remote *>PyMem_Calloc(self.nremote_outputs + 1, sizeof(Remote))
+        if not (self.inputs_there and self.outputs_there):
+            raise MemoryError
+        for i, (end, position) in enumerate(self.remote_inputs):
+            self.inputs_there[i].end, self.inputs_there[i].position = <PyObject *>end, position
+        for i, (end, position) in enumerate(self.remote_outputs):
+            self.outputs_there[i].end, self.outputs_there[i].position = <PyObject *>end, position
+
     def __dealloc__(self):
+        PyMem_Free(self.inputs_there)
+        PyMem_Free(self.outputs_there)
         PyMem_Free(self.dirty)
         PyMem_Free(self.table)
         PyMem_Free(self.occupied)
@@ -159,7 +175,7 @@ cdef class Scheduler:
     def begin_run(self, double ns_per_tick=0.0):
         """Every node is open: time 0. `ns_per_tick` 0: there is no tick counter (virtual time)."""
         cdef Cell cell
-        self.ticking, self.ns_per_tick = ns_per_tick > 0, ns_per_tick
+        self.ticking, self.ns_per_tick = ns_per_tick > 0, ns_per_tick or 1.0
         for cell in self.cells:
             cell.counters.state = RUNNING
             cell.counters.timed = cell.emitter
@@ -236,7 +252,9 @@ cdef class Scheduler:
         """Time is `now_ns`: whose timer is due becomes a candidate."""
         self.now_ns = now_ns
         if self.ticking:
-            self.ticks_then = df_ticks()
+            self.ticks_then = self.ticks = df_ticks()
+        else:
+            self.ticks = now_ns
         while self.timers.count and self.timers.timers[0].due_ns <= now_ns:
             self.mark(df_heap_pop(&self.timers))
 
@@ -258,9 +276,9 @@ cdef class Scheduler:
                 if position < 0:
                     return self.next_ns()
                 self.run(position)
-        return self._sweep(now_ns)
+        return self.sweep(now_ns)
 
-    def _sweep(self, int64_t now_ns):
+    cdef int64_t sweep(self, int64_t now_ns) except? -2:
         cdef int word, bit
         cdef uint64_t bits, later
         cdef Cell cell = None
@@ -281,6 +299,12 @@ cdef class Scheduler:
                         self.fire(cell)
         except BaseException as error:
             self._failed(cell, error)
+        if self.nremote_inputs:
+            if now_ns - self.paid_ns > OWED_NS:
+                self.paid_ns = now_ns
+                self.pay(True)
+            else:
+                self.pay(False)
         for word in range(self.nwords):
             if self.dirty[word]:
                 return now_ns
@@ -366,11 +390,14 @@ cdef class Scheduler:
 
         Returns whether anything may be ready.
         """
-        cdef int word
-        for output, position in self.remote_outputs:
-            if (<Cell>self.table[<int>position]).counters.blocked_edge:
-                df_want(&(<Output>output).writer)
+        cdef int word, i
+        self.pay(True)
+        for i in range(self.nremote_outputs):
+            if (<Cell>self.table[self.outputs_there[i].position]).counters.blocked_edge:
+                df_want(&(<Output>self.outputs_there[i].end).writer)
+        self.looking = True
         self.poll_words()
+        self.looking = False
         for word in range(self.nwords):
             if self.dirty[word]:
                 return True
@@ -384,26 +411,56 @@ cdef class Scheduler:
                 return True
         return False
 
-    cdef bint poll_words(self) except -1:
+    cdef int poll_words(self) except -1:
+        cdef int i
         cdef Input input
         cdef Output output
         cdef Cell cell
-        for input, position in self.remote_inputs:
+        for i in range(self.nremote_inputs):
+            input = <Input>self.inputs_there[i].end
             if df_waiting(&input.reader) or df_ended(&input.reader):
-                cell = <Cell>self.table[<int>position]
+                cell = <Cell>self.table[self.inputs_there[i].position]
                 if not cell.ended and not cell.busy:
-                    self.mark(position)
-        for output, position in self.remote_outputs:
-            cell = <Cell>self.table[<int>position]
-            if not cell.ended and not cell.busy and cell.counters.blocked_edge and df_has_room(&output.writer):
-                self.mark(position)
-            elif not cell.ended and df_all_gone(&output.writer):
+                    self.mark(cell.position)
+        for i in range(self.nremote_outputs):
+            output = <Output>self.outputs_there[i].end
+            cell = <Cell>self.table[self.outputs_there[i].position]
+            if cell.ended or cell.busy:
+                continue
+            if cell.counters.blocked_edge:
+                if df_has_room(&output.writer):
+                    self.mark(cell.position)
+            if self.looking and df_all_gone(&output.writer):
                 self._reader_left(cell)
+        if self.remote_parameters:
+            self._poll_parameters()
+        return 0
+
+    def _poll_parameters(self):
+        cdef Cell cell
         for parameter, position in self.remote_parameters:
             cell = <Cell>self.table[<int>position]
             if not cell.ended and (<ParameterInput>parameter).changed():
                 self.mark(position)
-        return True
+
+    cdef int pay(self, bint all) noexcept:
+        """Ring the writers that wait for room we made.
+
+        Ringing at each record would wake a writer for one slot at a time. So a stroke may be owed until half the edge is free,
+        but never longer than a sweep that ends later than OWED_NS, and never into our own sleep: a writer waits for a reader
+        that runs, or not at all.
+        """
+        cdef int i
+        cdef Input input
+        self.owing = False
+        for i in range(self.nremote_inputs):
+            input = <Input>self.inputs_there[i].end
+            if input.owed:
+                if all or 2 * (input.reader.seen - input.reader.tail) <= input.depth:
+                    input.pay()
+                else:
+                    self.owing = True
+        return 0
 
     # -- who is ready ---------------------------------------------------------------------------------------------------------
 
@@ -494,6 +551,7 @@ cdef class Scheduler:
                 return False
         if cell.counters.blocked_edge:
             cell.counters.blocked_edge = 0
+            cell.waited_room = True
         return True
 
     cdef bint no_room(self, Cell cell, Output output) except -1:
@@ -606,10 +664,20 @@ cdef class Scheduler:
             return 0
         cell.take(self.now_ns)
         cell.ready_ns = self.now_ns
+        self._count_wait(cell)
         if cell.pace == GRID:
             self.pace_grid(cell)
         cell.readable = False
         return 0
+
+    cdef void _count_wait(self, Cell cell) noexcept:
+        """What the time since its last firing was spent on. The end of one firing is the start of the next: no clock is read."""
+        cell.start_ticks = self.ticks
+        if cell.waited_room:
+            cell.counters.wait_room_ticks += self.ticks - cell.last_ticks
+            cell.waited_room = False
+        elif not cell.emitter:
+            cell.counters.wait_input_ticks += self.ticks - cell.last_ticks
 
     cdef int pace_grid(self, Cell cell) except -1:
         """Count lateness and find the next grid point: absolute, so nothing drifts."""
@@ -683,8 +751,13 @@ cdef class Scheduler:
 
         `exhausted`: a generator had nothing more to yield, which is no firing of an emitter.
         """
-        cdef int64_t now_ns = self.time()
+        cdef int64_t now_ns
         cdef bint partial = cell.iterator is not None and not cell.emitter
+        if self.ticking:
+            self.ticks = df_ticks()
+            now_ns = self.now_ns + <int64_t>(<double>(self.ticks - self.ticks_then) * self.ns_per_tick)
+        else:
+            self.ticks = now_ns = self.time()
         self.publish(cell, now_ns)
         cell.busy = False
         cell.counters.in_flight = 0
@@ -730,17 +803,10 @@ cdef class Scheduler:
 
     cdef int judge(self, Cell cell, int64_t now_ns) except -1:
         """Durations and deadlines. Decisions use the clock; the tick counter is for statistics."""
-        cdef uint64_t ticks
-        cdef int64_t duration
-        if self.ticking:
-            ticks = df_ticks()
-            duration = now_ns - cell.now_ns
-            cell.counters.busy_ticks += ticks - self.ticks_then
-            cell.last_ticks = ticks
-        else:
-            duration = now_ns - cell.now_ns
-            cell.counters.busy_ticks += duration
-        df_histogram_add(&cell.counters.duration, duration)
+        cdef uint64_t ticks = self.ticks - cell.start_ticks
+        cell.counters.busy_ticks += ticks
+        cell.last_ticks = self.ticks
+        df_histogram_add(&cell.counters.duration, <int64_t>(<double>ticks * self.ns_per_tick))
         if cell.deadline_ns >= 0 and now_ns - cell.ready_ns > cell.deadline_ns:
             cell.counters.deadline_misses += 1
             if cell.on_deadline == 1:
