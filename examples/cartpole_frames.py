@@ -58,7 +58,7 @@ class Frames:
             body, crc = self._bytes[1 : self.size - 1], self._bytes[self.size - 1]
             if crc8(body) == crc:
                 values = self._values.unpack(body)
-                # One wrong frame in 256 has the right CRC-8, and a single NaN would stay in an observer for ever.
+                # A wrong frame may have the right CRC-8, and a single NaN would stay in an observer for ever.
                 if all(map(isfinite, values)):
                     del self._bytes[: self.size]
                     return values

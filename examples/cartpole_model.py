@@ -22,6 +22,9 @@ FORCE_LIMIT = 20.0  # N: what the motor can do
 #: Standard deviation of the sensor noise: m, m/s, rad, rad/s. The plant adds it, the observer is tuned to it.
 NOISE = np.array([0.002, 0.02, 0.002, 0.02])
 
+#: More than a reading can differ from what was expected, some lost readings included.
+JUMP = 25 * NOISE
+
 #: What the linear model does not know, as a force in N: the bend of the sine, and the 2 ms that a frame is on its way.
 UNKNOWN_FORCE = 0.5
 

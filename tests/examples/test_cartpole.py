@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import os
 import re
+import select
+import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import cartpole
 import numpy as np
 import pytest
+import serial
 from cartpole_frames import Frames
 from cartpole_plant import Plant, started
 
@@ -215,8 +220,69 @@ def test_the_program_in_real_time():
     assert "deadline misses:" in run.stdout
 
 
+@contextmanager
+def running_program() -> Iterator[tuple[subprocess.Popen[str], list[int]]]:
+    """The program in real time, once the pole is being balanced, and pidfds of its processes: contexts and simulated cart."""
+    command = [sys.executable, EXAMPLES / "cartpole.py", "--duration", "60", "--no-png"]
+    pipe = subprocess.PIPE
+    environment = {**os.environ, "PYTHONPATH": str(EXAMPLES.parent)}
+    with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, env=environment, start_new_session=True) as process:
+        fds: list[int] = []
+        try:
+            assert "angle" in process.stdout.readline()
+            tasks = Path(f"/proc/{process.pid}/task").glob("*/children")
+            fds += [os.pidfd_open(int(pid)) for task in tasks for pid in task.read_text().split()]
+            assert len(fds) == 3
+            yield process, fds
+        finally:
+            process.kill()
+            for fd in fds:
+                os.close(fd)
+
+
+def all_end(fds: list[int], within_s: float) -> bool:
+    """Whether the processes behind `fds` end in time."""
+    return all(select.select([fd], [], [], within_s)[0] for fd in fds)
+
+
+def test_ctrl_c_drains_and_reports():
+    """Ctrl-C, which a terminal sends to the whole group: a report, exit code 130, no process left."""
+    with running_program() as (process, fds):
+        os.killpg(process.pid, signal.SIGINT)
+        output, errors = process.communicate(timeout=20)
+        assert (process.returncode, errors) == (130, "")
+        assert "sensor to force" in output
+        assert all_end(fds, 0)
+
+
+def test_a_crash_leaves_no_process():
+    """Killed, the program cannot tidy up: its contexts and the simulated cart end by themselves."""
+    with running_program() as (process, fds):
+        process.kill()
+        assert all_end(fds, 10)
+
+
+def test_a_dead_cart_is_one_sentence():
+    """When the simulated cart dies in mid-run the program says so and ends."""
+    with running_program() as (process, fds):
+        cart = next(fd for fd in fds if "cartpole_plant" in command_of(fd))
+        signal.pidfd_send_signal(cart, signal.SIGKILL)
+        _, errors = process.communicate(timeout=20)
+        assert process.returncode == 1
+        assert errors.startswith("cartpole at the simulated port: sensor: compute raised SerialException")
+        assert "Traceback" not in errors
+        assert all_end(fds, 0)
+
+
+def command_of(pidfd: int) -> str:
+    """The command line of the process behind `pidfd`."""
+    fields = Path(f"/proc/self/fdinfo/{pidfd}").read_text()
+    return Path("/proc", re.search(r"^Pid:\s+(\d+)$", fields, re.MULTILINE)[1], "cmdline").read_text()
+
+
 def test_the_simulated_cart_ends_with_its_user():
     """The process that serves the pseudo-terminal is gone when the block is left."""
     with started(0.2, 0) as port:
         assert Path(port).is_char_device()
-    assert not Path(port).exists()
+    with pytest.raises(serial.SerialException):
+        serial.Serial(port)
