@@ -23,7 +23,6 @@ from typing import TYPE_CHECKING, Any
 import serial
 import serial.serialposix
 import serial.serialutil
-import serial.tools.list_ports_common
 import serial.tools.list_ports_linux
 
 from .files import FIRST_FD, File, PipeEnd, TtyFile
@@ -426,16 +425,12 @@ class GlobShim(Shim):
 
 def patches(world: World) -> list[tuple[Any, str, Any]]:
     """What to replace, as (object, name, value), while `world` is open."""
-    real_info = serial.tools.list_ports_linux.SysFS
+    real_init = serial.tools.list_ports_linux.SysFS.__init__
 
-    def info(device: str) -> Any:
-        if not world.member() or world.find(device) is None:
-            return real_info(device)
-        found = serial.tools.list_ports_common.ListPortInfo(device)
-        found.subsystem = "sim"
-        found.description = "simulated port"
-        found.hwid = f"SIM {device}"
-        return found
+    def init(self: Any, device: str) -> None:
+        real_init(self, device)
+        if world.member() and world.find(device) is not None:
+            self.subsystem, self.description, self.hwid = "sim", "simulated port", f"SIM {device}"
 
     posix = serial.serialposix
     return [
@@ -445,7 +440,7 @@ def patches(world: World) -> list[tuple[Any, str, Any]]:
         (posix, "termios", TermiosShim(world)),
         (posix, "fcntl", FcntlShim(world)),
         (serial.tools.list_ports_linux, "glob", GlobShim(world)),
-        (serial.tools.list_ports_linux, "SysFS", info),
+        (serial.tools.list_ports_linux.SysFS, "__init__", init),
     ]
 
 

@@ -359,9 +359,10 @@ class Tty:
             setattr(self, name, on)
         if self.lines != before:
             if self.brk != before.brk:
-                if self.brk and self.line.mirror:
-                    self.receive(b"\0")
                 self.stop("break", self.brk)
+                if self.brk and self.line.mirror:
+                    self.rx += b"\0"  # what a receiver makes of a break
+                    self.changed()
             self.line.tell_lines()
 
     def set_modem(self, **lines: bool) -> None:
