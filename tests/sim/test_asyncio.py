@@ -1,0 +1,127 @@
+"""Event loops in a world: timers, threads and simulated files wake them, in virtual time."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+
+import pytest
+import serial
+
+from sim import SimDeadlock, World
+
+PORT = "/dev/ttyUSB0"
+
+
+def test_sleeps_do_not_drift():
+    """10 001 sleeps of 0.1 s end 1000.1 s later, to the nanosecond."""
+
+    async def main():
+        for _ in range(10_001):
+            await asyncio.sleep(0.1)
+
+    with World() as world:
+        asyncio.run(main())
+        assert world.now_ns == 1_000_100_000_000
+
+
+def test_loop_and_clocks_agree():
+    """The loop's time is world time; `gather` and `wait_for` keep it."""
+
+    async def main():
+        loop = asyncio.get_running_loop()
+        await asyncio.gather(*(asyncio.sleep(delay) for delay in (3, 1, 2)))
+        assert loop.time() == time.monotonic() == 3
+        with pytest.raises(asyncio.TimeoutError):
+            await asyncio.wait_for(asyncio.Event().wait(), 3600)
+        assert loop.time() == 3603
+
+    with World():
+        asyncio.run(main())
+
+
+def test_executors_and_other_threads_wake_the_loop():
+    """`to_thread` blocks a task of the world; `call_soon_threadsafe` ends a wait without end."""
+
+    async def main():
+        await asyncio.to_thread(time.sleep, 7)
+        event = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        threading.Timer(3, loop.call_soon_threadsafe, (event.set,)).start()
+        await event.wait()
+        return time.monotonic()
+
+    with World():
+        assert asyncio.run(main()) == 10
+
+
+def test_a_loop_reads_a_port_by_its_number():
+    """`add_reader` is called when the first byte is complete, as pyserial-asyncio needs it."""
+
+    async def main(port):
+        loop = asyncio.get_running_loop()
+        got, done = [], loop.create_future()
+
+        def readable():
+            got.append((port.read(100), loop.time()))
+            if sum(len(data) for data, _ in got) == 3:
+                done.set_result(got)
+
+        loop.add_reader(port.fileno(), readable)
+        try:
+            return await asyncio.wait_for(done, 10)
+        finally:
+            loop.remove_reader(port.fileno())
+
+    with World() as world:
+        world.serial(PORT)
+        with serial.Serial(PORT, 1000, timeout=0) as port:
+            port.write(b"abc")
+            assert asyncio.run(main(port)) == [(b"a", 0.01), (b"b", 0.02), (b"c", 0.03)]
+
+
+def test_a_loop_that_never_rests_lets_time_move():
+    """Turning in circles until a timer of another task has fired ends."""
+    seen = []
+
+    async def main():
+        while not seen:
+            await asyncio.sleep(0)
+
+    with World() as world:
+        world.after(0.01, seen.append, 1)
+        asyncio.run(main())
+        assert world.now_ns >= 10_000_000
+
+
+def test_waiting_for_nothing_is_a_deadlock():
+    """A future that nobody will set is reported, not waited for."""
+
+    async def main():
+        await asyncio.get_running_loop().create_future()
+
+    with pytest.raises(SimDeadlock, match="task main"), World():
+        asyncio.run(main())
+
+
+def test_real_files_are_refused():
+    """A socket has no virtual time; the message says so."""
+
+    async def main():
+        with pytest.raises(ValueError, match="real sockets and pipes have no virtual time"):
+            asyncio.get_running_loop().add_reader(0, print)
+
+    with World():
+        asyncio.run(main())
+
+
+def test_loops_outside_are_real():
+    """After a world, `asyncio.run` runs an ordinary loop again."""
+
+    async def main():
+        return type(asyncio.get_running_loop()).__module__
+
+    with World():
+        assert asyncio.run(main()) == "sim.aio"
+    assert asyncio.run(main()) == "asyncio.unix_events"
