@@ -193,7 +193,7 @@ class _Draft:
                 name=name,
                 dtype=spec.dtype if name not in feeding else self.wires[feeding[name]].dtype,
                 value=values.get(name),
-                required=spec.required,
+                required=name not in values,
                 edge=feeding.get(name),
                 low=spec.low,
                 high=spec.high,
@@ -217,7 +217,7 @@ class _Draft:
                 node=node,
                 name=name,
                 context=context,
-                dtype=dtype,
+                dtype=dtype,  # type: ignore[arg-type]  # a refused dtype has become a problem
                 edges=tuple(edge.index for edge in readers[index]),
                 local=all(edge.context == context for edge in readers[index]),
                 slots=_slots(readers[index]),
@@ -310,12 +310,8 @@ def _check_memory(graph: Declaration, plan: Plan) -> list[Problem]:
         return []
     sizes = sorted(range(len(plan.outputs)), key=lambda index: -plan.outputs[index].slots * plan.layout.outputs[index].stride)
     largest = ", ".join(_output_text(plan, index) for index in sizes[:_LISTED])
-    do = f"the largest are {largest}: give their edges a smaller depth"
-    members = graph._members
-    return [
-        Problem(code="memory", where=f"graph {graph.name}", needed=f"{size_text(needed)} of memory", found=f"{size_text(left)} in {limit}",
-                do=do, file=members.file, line=members.line)
-    ]  # fmt: skip
+    sentence = f"needed {size_text(needed)} of memory, was {size_text(left)} in {limit}; "
+    return [_problem_of_machine(graph, "memory", f"{sentence}the largest are {largest}: give their edges a smaller depth")]
 
 
 def memory_bytes(layout: Layout) -> int:
@@ -337,16 +333,17 @@ def _output_text(plan: Plan, index: int) -> str:
 
 
 def _check_files(graph: Declaration, plan: Plan) -> list[Problem]:
-    """More descriptors than this process may open."""
+    """More files than this process may open; only processes need many."""
     processes = sum(context.kind == "process" for context in plan.contexts)
-    opened, limit = machine.open_files()
     needed = FILES + FILES_PER_CONTEXT * len(plan.contexts) + FILES_PER_PROCESS * processes
-    if not processes or opened + needed <= limit:
-        return []
+    refusal = machine.room_for_files(needed) if processes else None
+    return [] if refusal is None else [_problem_of_machine(graph, "files", refusal)]
+
+
+def _problem_of_machine(graph: Declaration, code: str, sentence: str) -> Problem:
+    """A problem from a sentence that reads *needed X, was Y; do*."""
+    needed, _, rest = sentence.removeprefix("needed ").partition(", was ")
+    found, _, do = rest.partition("; ")
     members = graph._members
-    found = f"{limit - opened} of {limit} left"
-    do = "raise the limit with `ulimit -n`, or use fewer contexts"
-    return [
-        Problem(code="files", where=f"graph {graph.name}", needed=f"{needed} file descriptors for {len(plan.contexts)} contexts",
-                found=found, do=do, file=members.file, line=members.line)
-    ]  # fmt: skip
+    where = f"graph {graph.name}"
+    return Problem(code=code, where=where, needed=needed, found=found, do=do, file=members.file, line=members.line)

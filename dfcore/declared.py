@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 import re
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
@@ -128,6 +129,20 @@ class Declared:
     def problem(self, code: str, needed: str, found: str, do: str = "") -> Problem:
         """A problem of this node, with the place where it was made."""
         return Problem(code=code, where=self.name, needed=needed, found=found, do=do, file=self.file, line=self.line)
+
+    @property
+    def running(self) -> bool:
+        """Whether its graph is running."""
+        return self.graph is not None and self.graph._running
+
+    def inside_a_node(self) -> bool:
+        """Whether a method of a node of the running graph is on the caller's stack."""
+        if self.graph is None or not self.graph._running:
+            return False
+        frame = sys._getframe(1)
+        while frame is not None and frame.f_code not in self.graph._codes:
+            frame = frame.f_back  # type: ignore[assignment]
+        return frame is not None
 
     def refuse_change(self) -> None:
         """Raise GraphError if the node's graph is running."""

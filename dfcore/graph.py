@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import bisect
 from dataclasses import dataclass, field
+from types import CodeType
 from typing import Any, Self
 
 from .declared import Declared, check_keywords, connected_free, free_nodes, open_blocks
 from .dtypes import describe
 from .edge import Edge, End, connect, input_names
 from .errors import GraphError, Problem, caller, did_you_mean
-from .node import Node
+from .node import METHODS, Node
 from .tables import table
 
 CONTEXT_OPTIONS = {"kind": "process", "cpu": None, "priority": None, "spin_us": 0}
@@ -73,6 +74,7 @@ class _Members:
     contexts: dict[str, Context] = field(default_factory=dict)
     names: dict[int, str] | None = None  # serial -> name; None: to be made anew
     running: bool = False
+    codes: frozenset[CodeType] | None = None  # of the methods of its nodes, once somebody asks while it runs
 
 
 class Declaration(Block):
@@ -223,7 +225,16 @@ class Declaration(Block):
 
     @_running.setter
     def _running(self, running: bool) -> None:
-        self._members.running = running
+        self._members.running, self._members.codes = running, None
+
+    @property
+    def _codes(self) -> frozenset[CodeType]:
+        """The code of every method of its nodes that a run calls."""
+        if self._members.codes is None:
+            methods = [getattr(book.node, name, None) for book in self._members.nodes for name in METHODS]
+            codes = [getattr(getattr(method, "__func__", method), "__code__", None) for method in methods]
+            self._members.codes = frozenset(code for code in codes if code is not None)
+        return self._members.codes
 
     @property
     def _names(self) -> dict[int, str]:
@@ -253,10 +264,10 @@ class Declaration(Block):
         self._refuse_change()
         book = node._declared
         if book.graph not in (None, self):
-            found = f"`{book.name}`, a node of graph `{book.graph.name}`"  # type: ignore[union-attr]
+            found = f"`{book.name}`, a node of graph `{book.graph.name}`"
             raise self._error("two-graphs", "a free node", found, "a node belongs to one graph", place)
         if context is not None and book.context not in (None, context):
-            found = f"`{book.name}` in context `{book.context.name}`"  # type: ignore[union-attr]
+            found = f"`{book.name}` in context `{book.context.name}`"
             raise self._error("two-contexts", f"a node of no other context than `{context.name}`", found, "choose one", place)
         for free in list(connected_free(book)) if book.graph is None else ():
             self._take_in(free, None)

@@ -8,7 +8,7 @@ code may use any other name. What a node sees of a run is `Live`, its native bas
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
@@ -31,11 +31,15 @@ PUBLIC = frozenset(
 _BOOK = "_Node__declared"
 
 
-class reserved(property):
-    """A property that says so when it is assigned to."""
+if TYPE_CHECKING:
+    reserved = property
+else:
 
-    def __set__(self, node: Any, value: Any) -> None:
-        raise _reserved_error(type(node), self.fget.__name__, caller())
+    class reserved(property):
+        """A property that says so when it is assigned to."""
+
+        def __set__(self, node: Any, value: Any) -> None:
+            raise _reserved_error(type(node), self.fget.__name__, caller())
 
 
 class Node(Live):

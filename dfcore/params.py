@@ -18,6 +18,14 @@ from .errors import DtypeError, GraphError, Problem, caller, did_you_mean
 from .signature import ParameterSpec, out_of_bounds
 from .values import fit as fit_value
 
+_in_a_context = False  # this process is a context of a run, not the program
+
+
+def leave_to_the_program() -> None:
+    """Say that this process is a context of a run: its nodes are copies, and setting their parameters would reach nobody."""
+    global _in_a_context
+    _in_a_context = True
+
 
 class Owner(Protocol):
     """What parameters ask of what is declared about their node."""
@@ -26,8 +34,15 @@ class Owner(Protocol):
     def name(self) -> str:
         """The name of the node."""
 
+    @property
+    def running(self) -> bool:
+        """Whether its graph is running."""
+
     def fed_by(self, end: str) -> Any:
         """The edge that writes a parameter, or None."""
+
+    def inside_a_node(self) -> bool:
+        """Whether the caller was called by a node of the running graph."""
 
 
 class Params:
@@ -73,6 +88,9 @@ class Params:
             GraphError: there is no such parameter, it is fixed while running, or an edge writes it.
         """
         place = caller()
+        if _in_a_context or self._owner.inside_a_node():
+            raise _refused("two-writers", f"{self._owner.name}.params", "the program to set them while the graph runs",
+                           "set from inside a node", "connect an output to the parameter", place)  # fmt: skip
         new = {name: self._checked(name, value, place) for name, value in values.items()}
         with self._lock:
             merged = {**self._values, **new}
@@ -104,7 +122,7 @@ class Params:
             found = "set by the program" if spec.required else f"set by the program and by the edge {edge.name}"
             do = "connect a node to it" if spec.required else "remove one of the two"
             raise _refused("two-writers", where, "an edge as its one writer", found, do, place)
-        if spec.dtype is None and self._publish is not None:
+        if spec.dtype is None and self._owner.running:
             raise _refused("parameter-fixed", where, "a value that stays while the graph runs", f"set to {value!r}",
                            "set it between runs, or give it a number as default", place)  # fmt: skip
         return fit(value, spec, where)

@@ -105,7 +105,8 @@ class _Reporter:
     def __init__(self, where: str, function: Callable[..., Any], problems: list[Problem]):
         code = getattr(inspect.unwrap(getattr(function, "__func__", function)), "__code__", None)
         self.where, self.problems = where, problems
-        self.file, self.line = (code.co_filename, code.co_firstlineno) if code else ("", 0)
+        self.file: str = code.co_filename if code else ""
+        self.line: int = code.co_firstlineno if code else 0
         self.globals = getattr(inspect.unwrap(getattr(function, "__func__", function)), "__globals__", {})
 
     def __call__(self, code: str, needed: str, found: str, do: str) -> None:

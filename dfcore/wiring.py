@@ -55,7 +55,7 @@ class Wire:
         """Whether its reader can fire before its writer has: that makes it feedback inside a cycle."""
         given = option(self.edge, "initial")
         empty = given.size == 0 if isinstance(given, np.ndarray) else isinstance(given, (list, tuple)) and not given
-        return not empty or isinstance(self.spec, ParameterSpec) and not self.spec.required
+        return not empty or (isinstance(self.spec, ParameterSpec) and self.spec.name in self.target.params._values)
 
 
 def option(edge: Edge, name: str) -> Any:
@@ -251,9 +251,15 @@ def _converted(item: Wire, value: Any, where: str) -> Any:
 
 
 def _check_writer(item: Wire) -> Iterator[Problem]:
-    """A parameter that the program has set and an edge feeds."""
-    if not item.is_parameter:
+    """A parameter that the program has set and an edge feeds; or whose starting value does not fit what the edge brings."""
+    if not isinstance(item.spec, ParameterSpec):
         return
+    values = item.target.params._values
+    if item.spec.required and item.dtype is not None and item.spec.name in values:
+        try:
+            fit(values[item.spec.name], replace(item.spec, dtype=item.dtype), f"`{item.spec.name}`")
+        except DtypeError as error:
+            yield item.edge.problem("parameter-dtype", "a starting value that fits", str(error).rstrip("."), "")
     place = item.target.params._set.get(item.spec.name)
     if place is not None:
         found = f"also set by the program ({place[0]}:{place[1]})"

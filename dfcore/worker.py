@@ -13,6 +13,7 @@ import signal
 import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from types import TracebackType
 from typing import Any, Protocol
 
 from . import machine
@@ -20,6 +21,7 @@ from ._process import die_with_parent
 from .clock import real_now_ns
 from .errors import NodeFailed
 from .memory import Memory
+from .params import leave_to_the_program
 from .pickles import dumps
 from .pipe import pack_error, receive, send
 from .plan import Plan
@@ -30,6 +32,7 @@ GRACE_S = 5
 #: Signals that reach every process of a terminal or a service at once: the parent answers them for all.
 GROUP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
+_HOME = os.path.dirname(__file__)
 _NO_WAY_HOME = "needed a `result` that can be pickled, was not; return plain data from `close`."
 
 Tell = Callable[[tuple[Any, ...]], None]
@@ -133,7 +136,7 @@ async def _aattempt(step: Callable[[], Awaitable[Any]], tell: Tell) -> bool:
     try:
         await step()
     except BaseException as error:  # noqa: BLE001 - it goes to whoever runs the graph
-        tell(("failed", real_now_ns(), error))
+        tell(("failed", real_now_ns(), _without_us(error)))
         return False
     return True
 
@@ -142,7 +145,7 @@ def _attempt(step: Callable[[], Any], tell: Tell) -> bool:
     try:
         step()
     except BaseException as error:  # noqa: BLE001 - it goes to whoever runs the graph
-        tell(("failed", real_now_ns(), error))
+        tell(("failed", real_now_ns(), _without_us(error)))
         return False
     return True
 
@@ -158,6 +161,17 @@ def settle(job: Job, own_process: bool) -> list[str]:
         if own_process:
             refusals.append(machine.keep_in_memory())
     return [refusal for refusal in refusals if refusal is not None]
+
+
+def _without_us(error: BaseException) -> BaseException:
+    """The failure of a node without our frames above it, which would hold the memory of the run as long as the error lives."""
+    while isinstance(error, NodeFailed) and (trace := error.__traceback__) is not None and _is_ours(trace):
+        error.__traceback__ = trace.tb_next
+    return error
+
+
+def _is_ours(trace: TracebackType) -> bool:
+    return os.path.dirname(trace.tb_frame.f_code.co_filename) == _HOME
 
 
 # ---------------------------------------------------------------------------------------------------- a process of its own
@@ -185,6 +199,7 @@ def main(file: int, make_runner: Callable[[Job, Memory, int, Tell], Runner]) -> 
     _leave_signals_to_the_parent(surroundings.parent)
     faulthandler.enable()
     _take_over(surroundings)
+    leave_to_the_program()
     tell = _Teller(surroundings.up)
 
     def make() -> Runner:

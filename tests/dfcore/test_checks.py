@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import linecache
+import re
 from fractions import Fraction
 
 import numpy as np
@@ -152,26 +153,24 @@ def test_a_node_with_outputs_needs_inputs_to_be_a_router():
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        ({"dtype": [("x", "f8"), ("bad", object)]},
-         "scale, field bad: needed numbers, bytes or fixed text inside a record or array, was object; use an output of dtype object."),
-        ({"dtype": [("a", [("b", [("c", object)])])]},
-         "scale, field a.b.c: needed numbers, bytes or fixed text inside a record or array, was object; use an output of dtype object."),
-        ({"dtype": []}, "scale: needed at least one byte, was of zero size ([]); give it a length."),
-        ({"dtype": "nonsense"}, "scale: needed what np.dtype accepts, was 'nonsense' (data type 'nonsense' not understood)."),
-        ({"dtype": [("x", "f8"), ("x", "f8")]}, "scale, field x: needed each name once in a record, was there twice; rename one."),
-        ({"dtype": "f8", "outputs": {"a": "f8"}}, "scale: needed either a dtype or outputs, was both; keep one of them."),
-        ({"outputs": ["a"]}, "scale: needed outputs as a dict from name to dtype, was ['a']; write outputs={\"name\": dtype, ...}."),
-        ({"outputs": {"a b": "f8"}}, "scale: needed output names that are identifiers, was 'a b'; rename it."),
-        ({"outputs": {"a": "f8", "b": object, "c": [("o", "O")]}},
-         "scale.c, field o: needed numbers, bytes or fixed text inside a record or array, was object; use an output of dtype object."),
+        ({"dtype": [("x", "f8"), ("bad", object)]}, "Scale, field bad: needed .*, was object; "),
+        ({"dtype": [("a", [("b", [("c", object)])])]}, "Scale, field a.b.c: needed .*, was object; "),
+        ({"dtype": []}, "Scale: needed at least one byte, was of zero size"),
+        ({"dtype": ("f8", (0,))}, "Scale: needed at least one byte, was of zero size"),
+        ({"dtype": "nonsense"}, "Scale: needed what np.dtype accepts, was 'nonsense'"),
+        ({"dtype": [("x", "f8"), ("x", "f8")]}, "Scale, field x: needed each name once in a record, was "),
+        ({"dtype": "f8", "outputs": {"a": "f8"}}, "Scale: needed either a dtype or outputs, was both; keep one of them."),
+        ({"outputs": ["a"]}, 'Scale: needed outputs as a dict from name to dtype, was .*; write outputs={"name": dtype, ...}.'),
+        ({"outputs": {"a b": "f8"}}, "Scale: needed output names that are identifiers, was 'a b'; rename it."),
+        ({"outputs": {"a": "f8", "b": object, "c": [("o", "O")]}}, "Scale.c, field o: needed .*, was object; "),
     ],
-)  # fmt: skip
+)
 def test_what_a_dtype_can_get_wrong(arguments, expected):
     """Named by node, output and path of the field, with the place where the node was made."""
     with Declaration() as graph:
         noise().to(Scale(**arguments))
     (problem,) = pytest.raises(GraphError, compile, graph).value.problems
-    assert expected == str(problem).partition(" (/")[0].replace("Scale", "scale")
+    assert re.match(expected, str(problem))
     assert "noise().to(Scale(**arguments))" == linecache.getline(problem.file, problem.line).strip()
 
 

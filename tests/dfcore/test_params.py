@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import pathlib
 import pickle
+import subprocess
+import sys
 import threading
 from typing import Annotated
 
@@ -10,8 +13,12 @@ import numpy as np
 import pytest
 
 from dfcore.errors import DtypeError, GraphError
-from dfcore.functions import emitter, router
+from dfcore.functions import collector, emitter, router
+from dfcore.graph import Declaration
+from dfcore.node import Collector
 from dfcore.signature import Bounds
+
+ROOT = pathlib.Path(__file__).parents[2]
 
 
 @emitter("f8")
@@ -130,13 +137,69 @@ def test_a_run_sees_each_state_once():
 
 def test_a_fixed_parameter_is_fixed_while_running():
     """What is no number can be set between runs only."""
-    node = scale()
-    node.params._publish = lambda values: None
+    with Declaration() as graph:
+        node = scale()
+    graph._running = True
     with pytest.raises(GraphError, match=r"scale.params.path: needed a value that stays while the graph runs, was set to 'b'"):
         node.params.path = "b"
-    node.params._publish = None
+    graph._running = False
     node.params.path = "b"
     assert "b" == node.params.path
+
+
+def test_a_node_sets_no_parameter():
+    """RULES 20: neither its own nor another's, from none of its methods, while the graph runs; outside a run it is a call."""
+
+    class Meddler(Collector):
+        def open(self):
+            other.params.gain = 2.0
+
+        def compute(self, value):
+            self.open()
+
+    def ask(value):
+        helper(value)
+
+    def helper(value):
+        other.params.gain = value
+
+    with Declaration() as graph:
+        other, meddler, asker = scale(), Meddler(), collector(ask)()
+    graph._running = True
+    other.params.gain = 1.5
+    for inside in (meddler.open, lambda: meddler.compute(1), lambda: asker.compute(2.0)):
+        with pytest.raises(
+            GraphError, match="scale.params: needed the program to set them while the graph runs, was set from inside"
+        ):
+            inside()
+    assert 1.5 == other.params.gain
+    graph._running = False
+    meddler.open()
+    asker.compute(3.0)
+    assert 3.0 == other.params.gain
+
+
+def test_in_a_context_of_a_run_nothing_is_set():
+    """There a node is a copy; the program would not notice."""
+    code = """if True:
+        from dfcore.errors import GraphError
+        from dfcore.functions import emitter
+        from dfcore.params import leave_to_the_program
+        node = emitter("f8")(lambda *, gain=1.0: gain)()
+        node.params.gain = 2.0
+        leave_to_the_program()
+        try:
+            node.params.gain = 3.0
+        except GraphError as error:
+            print(node.params.gain, error.problems[0].found)
+    """
+    finished = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert "2.0 set from inside a node\n" == finished.stdout
+
+
+def test_a_required_parameter_may_start_with_a_value():
+    """Given in the constructor; it still takes an edge."""
+    assert 0.5 == scale(need=0.5).params.need
 
 
 def test_a_parameter_has_one_writer():

@@ -311,6 +311,26 @@ def test_a_required_parameter_keeps_its_bounds():
     assert any("was initial[0]: needed a value of at most 1, was 2.0; stay within its bounds" in text for text in found(graph))
 
 
+def test_a_starting_value_fits_what_the_edge_brings():
+    """Of a parameter without default, only the edge says the dtype; with a value it need not wait, and may close a cycle."""
+    with Declaration() as graph:
+        node = strict(need=2.5)
+        noise().to(node)
+        node.to(node["need"])
+    plan = compile(graph)
+    assert [(2.5, False, True)] == [(item.value, item.required, plan.edges[1].feedback) for item in plan.nodes[0].parameters]
+    with Declaration() as graph:
+        node = strict(need="x")
+        noise().to(node)
+        noise().to(node["need"])
+    assert ["noise_2 -> strict.need: needed a starting value that fits, was `need`: needed f8, was str 'x'."] == found(graph)
+
+
+@router("f8")
+def strict(x, *, need):
+    return x
+
+
 @pytest.mark.parametrize(
     ("make", "initial", "expected"),
     [
