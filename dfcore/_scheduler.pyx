@@ -826,9 +826,8 @@ cdef class Scheduler:
         if cell.pace == INPUTS:
             for i in range(cell.ninputs):
                 end = <Input>cell.inputs[i]
-                if end.reader.seen == end.reader.tail and end.initial_taken == end.initial_count:
-                    if not df_ended(&end.reader):
-                        return 0
+                if not end.pending() and not df_ended(&end.reader):
+                    return 0
             self.mark(cell.position)
         elif cell.pace == GRID:
             if cell.due_ns <= now_ns:

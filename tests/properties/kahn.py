@@ -90,8 +90,8 @@ def interpret(spec: Spec) -> dict[tuple[int, int], list[int]]:
     sequences: dict[tuple[int, int], list[int]] = {
         (index, output): [] for index, part in enumerate(spec.parts) for output in range(part.outputs)
     }
-    queues = [[deque(wire.initial) for wire in part.wires] for part in spec.parts]
-    passed = [[0 for _ in part.wires] for part in spec.parts]
+    queues = [[deque(wire.initial[wire.decimate - 1 :: wire.decimate]) for wire in part.wires] for part in spec.parts]
+    passed = [[len(wire.initial) for wire in part.wires] for part in spec.parts]
     states, firings = [0] * len(spec.parts), [0] * len(spec.parts)
 
     def publish(index: int, record: tuple[Any, ...]) -> None:
