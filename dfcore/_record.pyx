@@ -377,7 +377,7 @@ cdef class Format:
         """Copy an array of exactly the elements and shape that are needed. False: it is not that."""
         cdef Py_buffer buffer
         cdef bint fits
-        if Py_TYPE(value) != ndarray_type or self.element_code == 0:
+        if Py_TYPE(value) != ndarray_type or characters_of(self.element_code)[0] == 0:
             return False
         try:
             PyObject_GetBuffer(value, &buffer, PyBUF_RECORDS_RO)
