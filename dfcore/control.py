@@ -24,7 +24,13 @@ class RunLine:
 
     def __init__(self, plan: Plan, memory: Memory):
         offset = plan.layout.run
-        self._words = memory.buffer(0)[offset : offset + 64].cast("q")
+        self._words: memoryview | list[int] = memory.buffer(0)[offset : offset + 64].cast("q")
+
+    def close(self) -> None:
+        """Let the memory go; the words stay as they were."""
+        if isinstance(self._words, memoryview):
+            view, self._words = self._words, self._words.tolist()
+            view.release()
 
     @property
     def state(self) -> int:

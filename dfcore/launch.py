@@ -46,7 +46,7 @@ def _culprits(plan: Plan, context: int, nodes: Mapping[int, Any], error: Excepti
     place = plan.contexts[context].name
     found = []
     for index, node in nodes.items():
-        attributes = getattr(node, "__dict__", {}).items()
+        attributes = [(name, value) for name, value in vars(node).items() if value is not getattr(node, "_declared", None)]
         reasons = [(name, reason) for name, value in attributes if (reason := _reason(value)) is not None]
         if not reasons and (reason := _reason(node)) is not None:
             reasons = [(None, reason)]

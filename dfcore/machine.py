@@ -144,7 +144,19 @@ def _left_in(folder: pathlib.Path) -> int | None:
     return None
 
 
-def open_files() -> tuple[int, int]:
-    """How many descriptors this process has open, and how many it may."""
+def room_for_files(needed: int) -> str | None:
+    """Why this process may not open `needed` more files; None: it may."""
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return len(os.listdir("/proc/self/fd")) - 1, soft
+    used = len(os.listdir("/proc/self/fd")) - 1
+    if used + needed <= soft:
+        return None
+    return f"needed {needed} more open files, was {used} of {soft} in use; allow more with `ulimit -n {used + needed}`"
+
+
+def is_stopped(pid: int) -> bool:
+    """Whether a process is stopped by a signal or a debugger; it does not end then, whatever it is told."""
+    try:
+        stat = pathlib.Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return False  # it is gone
+    return stat.rpartition(")")[2].split()[0] in "Tt"

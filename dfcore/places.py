@@ -110,6 +110,7 @@ class Place:
             self.inbox.close()
         if self.thread is not None and self.done:
             self.thread.join()
+        self.runner = None
 
 
 def places(

@@ -80,6 +80,7 @@ class Supervisor:
             self.places = places(plan, memory, nodes, self.eventfds, seed, digest)
         except BaseException:
             self._close_bells()
+            self.line.close()
             raise
 
     # -- what the program does ------------------------------------------------------------------------------------------------
@@ -168,6 +169,8 @@ class Supervisor:
         for place in self.places:
             place.close()
         self._close_bells()
+        self._watcher = self._signals = None
+        self.line.close()
         if self.interrupted in (signal.SIGTERM, signal.SIGHUP):
             signal.raise_signal(self.interrupted)
 

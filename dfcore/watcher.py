@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING
 
+from . import machine
 from .clock import real_now_ns
 from .control import ABORT, ENDLESS_NS, GO, STOP
 from .diagnosis import Look, blocked, busy_emitters, hand_of
@@ -44,6 +45,7 @@ class Watcher:
         self._alive = -1
         self._ended_ns: dict[int, int] = {}  # STOP or ABORT -> when it was first seen
         self._busy: dict[int, int] = {}  # emitters that were firing when they had to stop
+        self._judged = False  # whether those have been looked at again
         self._look_ns: int | None = None
         self._delay_ns = LOOK_NS
         self._seen: object = None
@@ -70,6 +72,7 @@ class Watcher:
         except BaseException as error:  # noqa: BLE001 - whoever waits for the run must hear of it
             self._lose(error)
         finally:
+            self._handlers.clear()
             if self._alive >= 0:
                 os.close(self._alive)
 
@@ -209,7 +212,7 @@ class Watcher:
         line = self._run.line
         if line.state == GO and line.until_ns != ENDLESS_NS and STOP not in self._ended_ns:
             yield line.until_ns, self._run.ring_all
-        if self._busy:
+        if STOP in self._ended_ns and not self._judged:
             yield self._ended_ns[STOP] + GRACE_NS, self._kill_busy
         if self._look_ns is not None:
             yield self._look_ns, self._look
@@ -222,7 +225,11 @@ class Watcher:
                     yield self._ended_ns[ABORT] + GRACE_NS, partial(self._kill, place, why)
 
     def _kill_busy(self) -> None:
-        """Emitters that block in one firing since they had to stop hold up everybody's end."""
+        """Emitters that block in one firing since they had to stop hold up everybody's end, and so do stopped processes."""
+        self._judged = True
+        for place in self._run.places:
+            if place.pidfd >= 0 and machine.is_stopped(place.pid):
+                self._kill(place, f"still stopped by a signal {GRACE_S} s after it had to end")
         plan, still = self._run.plan, busy_emitters(self._run.plan, self._run.memory)
         for index, firing in self._busy.items():
             if still.get(index) != firing:
@@ -236,7 +243,6 @@ class Watcher:
                     f"{node.name}.compute: needed to return within {GRACE_S} s of stop, was still blocked; only a process can be "
                     f"killed: give the read a timeout, or put the node into a process context"
                 )
-        self._busy = {}
 
     def _kill(self, place: Place, why: str) -> None:
         if place.pidfd >= 0 and not place.killed:

@@ -124,12 +124,13 @@ def test_both_versions_of_cgroups_are_understood(tmp_path, files, left):
     assert left == machine._left_in(tmp_path)
 
 
-def test_open_files_are_counted():
-    """One more open file is one more counted."""
-    before, limit = machine.open_files()
-    with open(os.devnull):
-        assert (before + 1, limit) == machine.open_files()
-    assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] == limit
+def test_room_for_files_is_asked_before_it_is_needed():
+    """The sentence says how many are needed, in use and allowed, and what allows more."""
+    limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    used = len(os.listdir("/proc/self/fd")) - 1
+    assert machine.room_for_files(limit - used) is None
+    expected = f"needed {limit} more open files, was {used} of {limit} in use; allow more with `ulimit -n {used + limit}`"
+    assert expected == machine.room_for_files(limit)
 
 
 PARENT_DIES = """
