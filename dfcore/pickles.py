@@ -11,11 +11,15 @@ import io
 import os
 import pickle
 import sys
+import threading
 import types
 from importlib.machinery import ModuleSpec
 from typing import Any
 
 import cloudpickle  # type: ignore[import-untyped]
+
+#: Held while modules are registered: the list of `cloudpickle` is global.
+_registry = threading.RLock()
 
 #: The value that `dumps` made bytes of.
 loads = pickle.loads
@@ -25,10 +29,11 @@ def dumps(value: Any) -> bytes:
     """`value` as bytes. Raises whatever its parts raise when they cannot be pickled."""
     file = io.BytesIO()
     pickler = _Pickler(file)
-    try:
-        pickler.dump(value)
-    finally:
-        pickler.forget()
+    with _registry:
+        try:
+            pickler.dump(value)
+        finally:
+            pickler.forget()
     return file.getvalue()
 
 
@@ -41,7 +46,7 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         self._registered: list[types.ModuleType] = []
 
     def forget(self) -> None:
-        """Take back what was said to `cloudpickle` on the way: its list of modules is global."""
+        """Take back what was said to `cloudpickle` on the way."""
         for module in self._registered:
             cloudpickle.unregister_pickle_by_value(module)
 

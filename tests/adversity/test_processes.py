@@ -269,9 +269,8 @@ def test_failures_of_several_contexts_are_one_error():
 
 def test_what_cannot_travel_is_found_before_anything_starts(tmp_path):
     """A lock, an open file: each named with its node and attribute, in one error."""
-    with Graph("loop") as graph:
-        with graph.context("io"):
-            source, actuator = Source(), Actuator(tmp_path / "notes")
+    with Graph("loop") as graph, graph.context("io"):
+        source, actuator = Source(), Actuator(tmp_path / "notes")
     source.to(actuator, policy="latest")
     source.lock = threading.Lock()
     actuator.lock = threading.Lock()
