@@ -53,8 +53,9 @@ class Sensor(Emitter):
 
     def open(self) -> None:
         self.frames, self.fallen = Frames("<4f"), 0
+        # A frame takes 1.6 ms on the line: its first byte fires this node, which then waits for the rest, but not for ever.
         self.serial = serial.serial_for_url(self.port, BAUD, timeout=0.005, write_timeout=0.1)
-        self.wait_for(self.serial)  # fires when bytes are there
+        self.wait_for(self.serial)
 
     def compute(self) -> Any:
         readout = self.frames.read(self.serial)
@@ -105,9 +106,7 @@ class Observer(Router):
         self.strange = 0
 
     def compute(self, readout: Any, control: float) -> Any:
-        if self.state is None:
-            self.state = readout.vector.copy()
-        ahead = F @ self.state + G[:, 0] * control
+        ahead = readout.vector if self.state is None else F @ self.state + G[:, 0] * control
         surprise = readout.vector - ahead
         # A cart does not jump: such a reading is passed over, unless they all say so.
         self.strange = self.strange + 1 if (abs(surprise) > JUMP).any() else 0
@@ -158,8 +157,7 @@ class CartPole(Graph):
         with self.context("control", cpu=cpus[-1], priority=50):
             self.observer, self.controller = Observer(), Controller()
             self.estimates = collect().options(name="estimates")
-        with self:  # no context: in the process that prints
-            self.progress = Progress()
+        self.progress = Progress()  # no context: it runs in the process that prints
 
         self.sensor.to(self.log)
         # Control wants the newest reading and the newest force: an old one is worth less than none.
@@ -233,7 +231,7 @@ def cart(options: argparse.Namespace) -> Iterator[str]:
 def summary(graph: CartPole, report: Report, wall_s: float) -> None:
     """Prints what the run was like."""
     print(report)
-    latency_ms = np.array(graph.motor.result) / 1e6
+    latency_ms = np.array(graph.motor.result or ()) / 1e6
     if len(latency_ms):
         p50, p99 = np.percentile(latency_ms, [50, 99])
         print(f"sensor to force: p50 {p50:.3f} ms, p99 {p99:.3f} ms, {len(latency_ms)} forces")
@@ -266,14 +264,21 @@ def main(words: list[str] | None = None) -> int:
     except (DfcoreError, OSError) as error:
         print(f"cartpole at {options.port or 'the simulated port'}: {error}", file=sys.stderr)
         return 1
-    summary(graph, graph.report, time.perf_counter() - began_s)
+    wall_s = time.perf_counter() - began_s
+    if graph.report is None:  # interrupted before it began
+        return 130
+    report = graph.report
+    summary(graph, report, wall_s)
     if not options.no_png:
         print(draw(graph, options.png))
-    if problem := verdict(graph, graph.report):
+    if problem := verdict(graph, report):
         print(f"cartpole: {problem}.", file=sys.stderr)
         return 1
     return 130 if interrupted else 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit(130)

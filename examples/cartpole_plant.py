@@ -67,14 +67,11 @@ def started(theta: float, seed: int) -> Iterator[str]:
     command = [sys.executable, __file__, "--theta", str(theta), "--seed", str(seed), "--attached"]
     # A session of its own: Ctrl-C is for the controlling program, which still has its last force to send.
     child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True)
-    with child:  # closes both pipes and waits
-        try:
-            port = child.stdout.readline().strip()
-            if not port:
-                raise ChildProcessError(f"the simulated cart did not start (exit code {child.wait()})")
-            yield port
-        finally:
-            child.stdin.close()
+    with child:  # leaving closes both pipes, and waits
+        port = next(iter(child.stdout or ()), "").strip()
+        if not port:
+            raise ChildProcessError(f"the simulated cart did not start (exit code {child.wait()})")
+        yield port
 
 
 def end_with_input() -> None:
