@@ -12,7 +12,8 @@ from collections.abc import Callable
 from typing import Any
 
 from .files import FIRST_FD, Files
-from .kernel import POLL_NS, Bell, Kernel
+from .kernel import POLL_NS, Kernel
+from .task import Bell
 
 FREE_TURNS = 10_000  # turns of a busy loop at one instant; each later one costs a microsecond
 

@@ -11,7 +11,8 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-from .kernel import Bell, Kernel
+from .kernel import Kernel
+from .task import Bell
 from .tty import Tty, Watch
 
 FIRST_FD = 1 << 20

@@ -14,7 +14,7 @@ from __future__ import annotations
 import gc
 import heapq
 import itertools
-from _thread import allocate_lock, get_ident
+from _thread import get_ident
 from collections import deque
 from collections.abc import Callable
 from typing import Any
@@ -22,8 +22,8 @@ from typing import Any
 from .pace import Pace, VirtualPace
 from .seam import DeviceError, DfcoreError, InternalError
 from .stacks import all_stacks
+from .task import DONE, PARKED, RUNNABLE, RUNNING, Bell, Task
 
-PARKED, RUNNABLE, RUNNING, DONE = "parked", "runnable", "running", "done"
 FREE_POLLS = 64  # clock queries and polls that cost nothing, since the task last parked
 POLL_NS = 1_000
 COLLECT_EVERY = 10_000  # hand-overs between two collections of cycles: finalisers then run at the same place in every run
@@ -31,45 +31,6 @@ COLLECT_EVERY = 10_000  # hand-overs between two collections of cycles: finalise
 
 class SimDeadlock(DfcoreError, RuntimeError):
     """Every task of a world waits for ever and no event is left. The message holds the stack of each."""
-
-
-class Task:
-    """A thread of a world. `error` is what its function raised; `doing` names the driver that it is inside of, if any."""
-
-    __slots__ = ("__weakref__", "doing", "error", "gate", "ident", "joiners", "name", "pending", "polls", "rung", "state", "thread", "timer")
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self.gate = allocate_lock()
-        self.gate.acquire()
-        self.state = RUNNABLE
-        self.ident = 0
-        self.polls = 0
-        self.rung = False
-        self.pending: BaseException | None = None
-        self.timer: list[Any] | None = None
-        self.joiners: list[Bell] = []
-        self.error: BaseException | None = None
-        self.thread: Any = None
-        self.doing = ""
-
-    @property
-    def done(self) -> bool:
-        """Whether the function of this task has ended."""
-        return self.state is DONE
-
-    def __repr__(self) -> str:
-        return f"<Task {self.name}, {self.state}>"
-
-
-class Bell:
-    """What one task at a time waits on. Rung while nobody waits, it makes the next wait return at once."""
-
-    __slots__ = ("rung", "waiter")
-
-    def __init__(self) -> None:
-        self.waiter: Task | None = None
-        self.rung = False
 
 
 class Kernel:
@@ -156,12 +117,10 @@ class Kernel:
         return heap[0][0] if heap else None
 
     def _run_due(self) -> None:
-        """Run the events of the first instant that is due, and be at that instant; if none is, be at the present."""
+        """Run the events due at this instant. In real time, when nothing is left to do there, go on to the next one first."""
+        if not self.virtual and not self._ready:
+            self._follow_clock()
         limit_ns = self.now
-        if not self.virtual:
-            first_ns, present_ns = self._first_ns(), self.pace.now_ns()
-            limit_ns = max(limit_ns, present_ns if first_ns is None else min(first_ns, present_ns))
-            self.now = limit_ns
         heap = self._heap
         while heap and heap[0][0] <= limit_ns:
             entry = heapq.heappop(heap)
@@ -169,6 +128,11 @@ class Kernel:
             if function is not None:
                 entry[2] = None
                 self.call(entry[4], function, *entry[3])
+
+    def _follow_clock(self) -> None:
+        """Be at the present, or at the first event that is overdue: however late the machine is, no instant is passed over."""
+        present_ns, first_ns = self.pace.now_ns(), self._first_ns()
+        self.now = max(self.now, present_ns if first_ns is None else min(first_ns, present_ns))
 
     def _run_posts(self) -> None:
         while self._posts:
@@ -196,8 +160,7 @@ class Kernel:
         try:
             following = self._next()
             if following is not task:
-                following.gate.release()
-                self._pass_gate(task)
+                self._hand_over(task, following)
         finally:
             self.holder = task
             task.state = RUNNING
@@ -210,13 +173,20 @@ class Kernel:
             self._raise_pending(task)
         return task.rung
 
-    def _pass_gate(self, task: Task) -> None:
+    def _hand_over(self, task: Task, following: Task) -> None:
+        """Let `following` run, and wait for the baton. Ctrl-C comes here to the main thread without it, and is asked for then."""
+        try:
+            following.gate.release()
+            task.gate.acquire()
+            return
+        except KeyboardInterrupt as interrupt:
+            self.post(self.raise_in_main, interrupt)
         while True:
             try:
                 task.gate.acquire()
                 return
-            except KeyboardInterrupt as interrupt:  # only the main thread; it does not hold the baton, so it asks for it first
-                self.post(self.raise_in_main, interrupt)
+            except KeyboardInterrupt:
+                continue  # the first one is on its way
 
     def _raise_pending(self, task: Task) -> None:
         error = task.pending
@@ -326,10 +296,10 @@ class Kernel:
         task = self.holder
         if task.pending is not None:
             self._raise_pending(task)
-        if not self.virtual:
-            self._catch_up()
-            return
         task.polls += 1
+        if not self.virtual:
+            self._look_at_clock(task)
+            return
         if task.polls <= FREE_POLLS:
             return
         after_ns = self.now + POLL_NS
@@ -338,12 +308,15 @@ class Kernel:
             return
         self.pause(after_ns)
 
-    def _catch_up(self) -> None:
-        while True:
+    def _look_at_clock(self, task: Task) -> None:
+        self._follow_clock()
+        if task.polls > FREE_POLLS:
+            self.pause(self.now)
+            return
+        first_ns = self._first_ns()
+        while not self._ready and first_ns is not None and first_ns <= self.pace.now_ns():
             self._run_due()
             first_ns = self._first_ns()
-            if first_ns is None or first_ns > self.pace.now_ns():
-                return
 
     def pause(self, until_ns: int) -> None:
         """Let others run until `until_ns`, without a new allowance of free polls."""

@@ -9,7 +9,8 @@ from __future__ import annotations
 from _thread import allocate_lock
 from collections import deque
 
-from .kernel import Bell, Kernel
+from .kernel import Kernel
+from .task import Bell
 
 
 class Lock:

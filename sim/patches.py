@@ -21,8 +21,9 @@ from typing import Any
 
 from . import aio
 from .files import Files
-from .kernel import Kernel, Task
+from .kernel import Kernel
 from .locks import Lock
+from .task import Task
 
 REAL_CALLERS = frozenset({"pytest", "_pytest", "hypothesis", "pluggy", "xdist", "execnet"})
 _MISSING = object()

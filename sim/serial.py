@@ -26,7 +26,7 @@ import serial.serialutil
 import serial.tools.list_ports_linux
 
 from .files import FIRST_FD, File, PipeEnd, TtyFile
-from .kernel import Bell
+from .task import Bell
 from .tty import BREAK_NS, CLOSE_WAIT_NS, Tty
 
 if TYPE_CHECKING:

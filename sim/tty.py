@@ -16,9 +16,10 @@ import termios
 from collections.abc import Callable
 from typing import Any
 
-from .kernel import Bell, Kernel
+from .kernel import Kernel
 from .lane import Lane
 from .settings import BOTHER, CC, IFLAG, ISPEED, OSPEED, Lines, Settings, fresh_attributes, settings_of
+from .task import Bell
 
 RX_BYTES, TX_BYTES, WRITABLE_BELOW = 4095, 4096, 256
 THROTTLE_FREE, UNTHROTTLE_AT = 128, 128

@@ -24,11 +24,12 @@ from . import seam
 from . import serial as tty_shims
 from .device import SerialDevice, as_device
 from .files import Files
-from .kernel import Bell, Kernel, Task
+from .kernel import Kernel
 from .line import Line
 from .pace import pace_of
 from .patches import Patches, install
 from .stacks import Watchdog
+from .task import Bell, Task
 from .trace import Trace
 
 SCHEME = "sim://"

@@ -1,0 +1,50 @@
+"""The two words of the kernel: a task, which runs or is parked, and a bell, on which it waits.
+
+Knows nothing of time or order.
+"""
+
+from __future__ import annotations
+
+from _thread import allocate_lock
+from typing import Any
+
+PARKED, RUNNABLE, RUNNING, DONE = "parked", "runnable", "running", "done"
+
+
+class Task:
+    """A thread of a world. `error` is what its function raised; `doing` names the driver that it is inside of, if any."""
+
+    __slots__ = ("__weakref__", "doing", "error", "gate", "ident", "joiners", "name", "pending", "polls", "rung", "state", "thread", "timer")
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.gate = allocate_lock()
+        self.gate.acquire()
+        self.state = RUNNABLE
+        self.ident = 0
+        self.polls = 0
+        self.rung = False
+        self.pending: BaseException | None = None
+        self.timer: list[Any] | None = None
+        self.joiners: list[Bell] = []
+        self.error: BaseException | None = None
+        self.thread: Any = None
+        self.doing = ""
+
+    @property
+    def done(self) -> bool:
+        """Whether the function of this task has ended."""
+        return self.state is DONE
+
+    def __repr__(self) -> str:
+        return f"<Task {self.name}, {self.state}>"
+
+
+class Bell:
+    """What one task at a time waits on. Rung while nobody waits, it makes the next wait return at once."""
+
+    __slots__ = ("rung", "waiter")
+
+    def __init__(self) -> None:
+        self.waiter: Task | None = None
+        self.rung = False
