@@ -7,6 +7,7 @@ import gc
 import os
 import pathlib
 import threading
+import time
 
 
 def children() -> set[str]:
@@ -51,6 +52,15 @@ def present() -> set[str]:
     return children() | descriptors() | shared_memory() | threads()
 
 
+def left_since(before: set[str], limit_s: float = 2.0) -> set[str]:
+    """What is here now and was not `before`. A thread that was joined is gone for Python a moment before it is gone for the
+    kernel, so what goes by itself within `limit_s` is not left."""
+    until_s = time.monotonic() + limit_s
+    while (left := present() - before) and time.monotonic() < until_s:
+        time.sleep(0.001)
+    return left
+
+
 class Leaks:
     """What was there at the start, and after which test each later thing was first seen."""
 
@@ -66,6 +76,5 @@ class Leaks:
     def left(self) -> list[str]:
         """What is here and was not at the start, each with the test after which it was first seen."""
         gc.collect()
-        return sorted(
-            f"{thing}, first seen after {self.first_seen.get(thing, 'the last test')}" for thing in present() - self.before
-        )
+        left = left_since(self.before)
+        return sorted(f"{thing}, first seen after {self.first_seen.get(thing, 'the last test')}" for thing in left)
