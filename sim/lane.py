@@ -134,13 +134,19 @@ class Lane:
             if begun == len(data):
                 break
             back.append(data[begun:])
-            self._start_ns, self._index = burst.start_ns, burst.index + begun
+            self._go_back(burst, burst.index + begun)
             self._size -= len(data) - begun
             if begun:
                 burst.data = data[:begun]
                 break
             self._bursts.pop()
         return b"".join(reversed(back))
+
+    def _go_back(self, burst: Burst, index: int) -> None:
+        """Go on behind the byte before `index` of that burst's spell."""
+        self._start_ns, self._index = burst.start_ns, index
+        if (burst.bits_ns, burst.baud) != (self._bits_ns, self._baud):
+            self._start_ns, self._index = burst.start_ns + index * burst.bits_ns // burst.baud, 0
 
     def clear(self) -> None:
         """Throw away everything, the byte on the wire included."""

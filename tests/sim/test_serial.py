@@ -56,7 +56,13 @@ def test_a_rate_is_exact():
 
 @pytest.mark.parametrize(
     ("settings", "bits"),
-    [({}, 10), ({"parity": "E"}, 11), ({"stopbits": 2}, 11), ({"bytesize": 7}, 9), ({"bytesize": 5, "parity": "M", "stopbits": 1.5}, 9)],
+    [
+        ({}, 10),
+        ({"parity": "E"}, 11),
+        ({"stopbits": 2}, 11),
+        ({"bytesize": 7}, 9),
+        ({"bytesize": 5, "parity": "M", "stopbits": 1.5}, 9),
+    ],
 )
 def test_a_byte_lasts_as_long_as_its_bits(settings, bits):
     """Start, data, parity and stop bits all take their time; 1.5 stop bits are 2 here, as on Linux."""
