@@ -112,8 +112,10 @@ class Observer(Router):
         self.strange = self.strange + 1 if (abs(surprise) > JUMP).any() else 0
         if self.strange == 0:
             self.state = ahead + L @ surprise
+        elif self.strange < SURE:
+            self.state = ahead
         else:
-            self.state = ahead if self.strange < SURE else readout.vector.copy()
+            self.state, self.strange = readout.vector.copy(), 0
         return self.state
 
 

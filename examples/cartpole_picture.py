@@ -28,7 +28,7 @@ def draw(graph: Any, path: Path) -> str:
     for axes in (angle, position, force):
         axes.grid(alpha=0.3)
     try:
-        figure.savefig(path, dpi=120)
+        figure.savefig(path, format="png", dpi=120)
     except OSError as error:
         return f"picture: none, {path} could not be written: {error.strerror}."
     finally:

@@ -8,6 +8,7 @@ import select
 import signal
 import subprocess
 import sys
+import tty
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,8 +18,10 @@ import numpy as np
 import pytest
 import serial
 from cartpole_frames import Frames
+from cartpole_picture import draw
 from cartpole_plant import Plant, started
 
+from dfcore import record
 from sim import World
 
 EXAMPLES = Path(cartpole.__file__).parent
@@ -148,9 +151,43 @@ def test_garbage_on_the_line_does_not_fell_the_pole():
     assert abs(graph.estimates.records["theta"][-100:]).max() < 0.05
 
 
+def test_observer_believes_a_jump_when_it_is_said_three_times():
+    """A reading far off is passed over; the third in a row is the new state."""
+    observer = cartpole.Observer()
+    observer.open()
+    here, there = record(cartpole.STATE, theta=0.01), record(cartpole.STATE, x=5.0)
+    for _ in range(5):
+        observer.compute(here, 0.0)
+    assert [observer.compute(there, 0.0)[0] > 1 for _ in range(3)] == [False, False, True]
+    observer.compute(here, 0.0)
+    assert observer.state[0] > 4.9
+
+
+def test_controller_is_plain_arithmetic():
+    """Outside a run `compute` is an ordinary call: force = -K x, and never more than the motor can do."""
+    controller = cartpole.Controller()
+    state = record(cartpole.STATE, x=0.1, theta=0.05)
+    assert controller.compute(state) == pytest.approx(-(cartpole.K[0] * 0.1 + cartpole.K[2] * 0.05))
+    assert controller.compute(state, gain=np.full(4, 1e6)) == -20.0
+
+
+@pytest.mark.parametrize(("terminal", "lines"), [(False, 2), (True, 20)])
+def test_progress_is_sparse_where_nobody_watches(terminal, lines, monkeypatch, capsys):
+    """Ten lines a second, one over the other, on a terminal; else one a second."""
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: terminal, raising=False)
+    virtual_run(duration_s=2.05)
+    output = capsys.readouterr().out
+    assert output.count("angle") == lines
+    assert output.count("\r") == (lines if terminal else 0)
+
+
 def test_runs_are_bit_identical():
     """The same seed gives the same digest and the same records; another seed gives others."""
-    (first, _), (second, _), (other, _) = virtual_run(duration_s=2.0), virtual_run(duration_s=2.0), virtual_run(seed=1, duration_s=2.0)
+    (first, _), (second, _), (other, _) = (
+        virtual_run(duration_s=2.0),
+        virtual_run(duration_s=2.0),
+        virtual_run(seed=1, duration_s=2.0),
+    )
     assert first.report.digest == second.report.digest
     assert first.log.records.tobytes() == second.log.records.tobytes()
     assert first.report.digest != other.report.digest
@@ -171,6 +208,32 @@ def test_the_program_draws(tmp_path):
     assert f"picture: {picture}" in run.stdout
     data = picture.read_bytes()
     assert (data[:8], len(data) > 10_000) == (b"\x89PNG\r\n\x1a\n", True)
+
+
+def test_no_matplotlib_is_one_sentence(monkeypatch):
+    """Without matplotlib the run goes through, and a sentence says why there is no picture."""
+    graph, _ = virtual_run(duration_s=0.2)
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    sentence = draw(graph, Path("pole.png"))
+    assert sentence == "picture: none, it needs matplotlib; install it with `python -m pip install matplotlib`."
+
+
+def test_a_picture_that_cannot_be_written_is_one_sentence(tmp_path):
+    """A path that is a folder: a sentence with the reason, no traceback."""
+    graph, _ = virtual_run(duration_s=0.2)
+    assert draw(graph, tmp_path) == f"picture: none, {tmp_path} could not be written: Is a directory."
+
+
+def test_a_silent_port_is_one_sentence():
+    """A port on which nothing comes: exit code 1 and a sentence that says what to check."""
+    master, slave = os.openpty()
+    run = program("--port", os.ttyname(slave), "--duration", "0.2", "--no-png")
+    assert run.returncode == 1
+    assert re.fullmatch(
+        r"cartpole: no frame came from /dev/pts/\d+ in 0\.2\d* s; check the cable and 115200 baud\.\n", run.stderr
+    )
+    os.close(master)
+    os.close(slave)
 
 
 def test_the_program_says_that_the_pole_fell():
@@ -260,6 +323,36 @@ def test_a_crash_leaves_no_process():
     with running_program() as (process, fds):
         process.kill()
         assert all_end(fds, 10)
+
+
+def test_a_crash_leaves_no_force():
+    """When the program is killed in mid-run, its io process still sends force 0, and nothing after it."""
+    master, slave = os.openpty()
+    tty.setraw(slave)
+    reading, forces_seen, frames = Frames("<4f").pack(0.0, 0.0, 0.1, 0.0), [], Frames("<f")
+    command = [sys.executable, EXAMPLES / "cartpole.py", "--port", os.ttyname(slave), "--duration", "60", "--no-png"]
+    environment = {**os.environ, "PYTHONPATH": str(EXAMPLES.parent)}
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, env=environment) as process:
+        while len(forces_seen) < 20 and process.poll() is None:
+            os.write(master, reading)
+            forces_seen += forces_until(master, frames, 0.01)
+        process.kill()
+    while forces_seen[-1] != 0.0 and (more := forces_until(master, frames, 10)):
+        forces_seen += more
+    os.close(slave)
+    os.close(master)
+    assert abs(forces_seen[0]) > 1.0
+    assert forces_seen[-1] == 0.0
+
+
+def forces_until(file: int, frames: Frames, timeout_s: float) -> list[float]:
+    """The forces that come from `file`, waiting for the first bytes at most so long."""
+    found = []
+    if select.select([file], [], [], timeout_s)[0]:
+        frames.feed(os.read(file, 4096))
+        while (values := frames.take()) is not None:
+            found.append(values[0])
+    return found
 
 
 def test_a_dead_cart_is_one_sentence():
