@@ -385,11 +385,11 @@ class Tty:
 
     def closed(self, file: Any) -> None:
         """A file was closed; the last one drops DTR and RTS, and what was not read."""
+        self.settle()
         self.files.discard(file)
         if self.owner is file:
             self.owner = None
         if not self.files:
-            self.settle()
             self._cut()
             self.rx.clear()
             if not self.hung:
