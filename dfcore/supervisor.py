@@ -24,7 +24,7 @@ from .places import MakeRunner, Place, places
 from .plan import Plan
 from .signals import Signals
 from .watcher import Watcher
-from .worker import GRACE_S, aserve_open, aserve_rest, serve, serve_open, serve_rest, settle
+from .worker import GRACE_S, AsyncRunner, aserve_open, aserve_rest, serve, serve_make, serve_open, serve_rest, settle
 
 #: Time zero lies this far in the future when GO is given, so that no context hears of it too late (RULES 37).
 LEAD_NS = 2_000_000
@@ -100,16 +100,14 @@ class Supervisor:
     def open_inline(self) -> None:
         """Open the nodes of no context, in the calling thread."""
         place = self.places[0]
-        if not place.done:
-            place.runner = self._make_runner(place.job, self.memory, -1, place.tell(self.hear))
-            place.opened = serve_open(place.runner, place.tell(self.hear))
+        if (runner := self._make_inline(place)) is not None:
+            place.opened = serve_open(runner, place.tell(self.hear))
 
     async def aopen_inline(self) -> None:
         """`open_inline` in the caller's event loop."""
         place = self.places[0]
-        if not place.done:
-            place.runner = self._make_runner(place.job, self.memory, -1, place.tell(self.hear))
-            place.opened = await aserve_open(place.runner, place.tell(self.hear))
+        if (runner := self._make_inline(place)) is not None:
+            place.opened = await aserve_open(runner, place.tell(self.hear))
 
     def go(self) -> bool:
         """Wait until every node of every context is open, and let them fire. False: something failed or gave up before."""
@@ -259,6 +257,13 @@ class Supervisor:
         tell = place.tell(self.hear)
         tell(("refused", settle(place.job, own_process=False)))
         serve(lambda: self._make_runner(place.job, self.memory, -1, tell), tell)
+
+    def _make_inline(self, place: Place) -> AsyncRunner | None:
+        """The runner of the inline nodes; None if there is nothing to open."""
+        if not place.done:
+            tell = place.tell(self.hear)
+            place.runner = serve_make(lambda: self._make_runner(place.job, self.memory, -1, tell), tell)
+        return place.runner
 
     def _shall_interrupt(self) -> bool:
         """In the main thread: a second Ctrl-C ends user code that blocks the calling thread, which nobody else can."""

@@ -14,7 +14,7 @@ import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from . import machine
 from ._process import die_with_parent
@@ -86,18 +86,27 @@ class AsyncRunner(Runner, Protocol):
         """`close`, in the caller's event loop."""
 
 
+AnyRunner = TypeVar("AnyRunner", bound=Runner)
+
+
 def serve(make: Callable[[], Runner], tell: Tell) -> None:
     """Make a runner, drive it from open to close, and tell its supervisor how it goes.
 
     Told are tuples: `("ready", info)`, `("failed", at_ns, error)`, and last `("done", results, info)`. Exceptions do not leave.
     """
+    runner = serve_make(make, tell)
+    if runner is not None:
+        serve_rest(runner, tell, serve_open(runner, tell))
+
+
+def serve_make(make: Callable[[], AnyRunner], tell: Tell) -> AnyRunner | None:
+    """The beginning of `serve`: the runner; None if it could not be made, which ends its context."""
     try:
-        runner = make()
+        return make()
     except BaseException as error:  # noqa: BLE001 - it goes to whoever runs the graph
         tell(("failed", real_now_ns(), error))
         tell(("done", {}, {}))
-    else:
-        serve_rest(runner, tell, serve_open(runner, tell))
+        return None
 
 
 def serve_open(runner: Runner, tell: Tell) -> bool:
