@@ -26,6 +26,7 @@ OVERRUN = ("skip", "catch_up")
 ON_DEADLINE = ("count", "safe", "error")
 _FORBIDDEN = ("/", "->", ".", "[", "]", "\n")
 _MAX_RATE_HZ = 1e9
+_PARAMS_NAMES = frozenset(dir(Params))
 _MOST_LOOKED_AT = 1000  # items of a container: longer ones hold data
 
 
@@ -143,11 +144,10 @@ def _check_methods(book: Declared) -> Iterator[Problem]:
 
 
 def _check_parameters(book: Declared) -> Iterator[Problem]:
-    hidden = set(dir(Params))
     for name in book.signature.parameters:
         if name in NODE_OPTIONS:
             yield book.problem("parameter-name", "parameters with names of their own", f"`{name}`, an option", "rename it")
-        elif name in hidden:
+        elif name in _PARAMS_NAMES:
             yield book.problem("parameter-name", "parameters with names of their own", f"`{name}`, used by params", "rename it")
 
 
@@ -196,6 +196,9 @@ def _check_cost(book: Declared, cost: Any) -> Iterator[Problem]:
 def _check_references(book: Declared) -> Iterator[Problem]:
     """Nodes travel by context: what a node refers to must travel with it."""
     for attribute, value in vars(book.node).items():
+        if isinstance(value, (Declaration, Context)) and book.context is not None and book.context.kind == "process":
+            needed = f"`{attribute}` to be something that can go to the process `{book.context.name}`"
+            yield book.problem("reference", needed, repr(value), "keep graphs out of nodes")
         for other in _nodes_in(value):
             there = other._declared
             if there.graph is book.graph and there.context is not book.context:

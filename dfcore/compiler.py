@@ -71,7 +71,7 @@ def _checked(graph: Declaration) -> _Draft:
     draft = _Draft(books, [context for context in graph._contexts if any(book.context is context for book in books)], wires)
     problems += _check_loops(draft)
     if problems:
-        raise GraphError(problems)
+        raise GraphError(dict.fromkeys(problems))  # what is wrong with a class is said once, however many nodes it has
     return draft
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 import re
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
@@ -158,7 +158,9 @@ class Declared:
         self.outputs = self._read_outputs(dtype, outputs, place)
         parameters = {name: value for name, value in keywords.items() if name in self.signature.parameters}
         options = {name: value for name, value in keywords.items() if name not in parameters}
-        check_keywords(options, NODE_OPTIONS, LATER_NODE_OPTIONS, type(self.node).__name__, place, self.signature.parameters)
+        check_keywords(
+            options, NODE_OPTIONS, LATER_NODE_OPTIONS, lambda: type(self.node).__name__, place, self.signature.parameters
+        )
         self.options.update(options)
         self.params._start(parameters)
 
@@ -201,18 +203,20 @@ def check_keywords(
     given: Iterable[str],
     known: Iterable[str],
     later: Iterable[str],
-    where: str,
+    where: Callable[[], str],
     place: tuple[str, int],
     also: Iterable[str] = (),
 ) -> None:
-    """Raise GraphError for keywords that nobody knows."""
+    """Raise GraphError for keywords that nobody knows; only then `where` is asked."""
     problems = []
     for name in given:
         if name in known:
             continue
         do = f"`{name}` is not in this version; leave it out" if name in later else did_you_mean(name, [*known, *also])
         problems.append(
-            Problem(code="keyword", where=where, needed="known keywords", found=f"`{name}`", do=do, file=place[0], line=place[1])
+            Problem(
+                code="keyword", where=where(), needed="known keywords", found=f"`{name}`", do=do, file=place[0], line=place[1]
+            )
         )
     if problems:
         raise GraphError(problems)

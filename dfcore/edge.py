@@ -133,7 +133,7 @@ def connect(source: Any, target: Any, options: dict[str, Any], graph: Declaratio
     """
     place = caller()
     start, stop = _as_end(source, "source", place), _as_end(target, "target", place)
-    check_keywords(options, EDGE_OPTIONS, LATER_EDGE_OPTIONS, f"{start.book.name} -> {stop.book.name}", place)
+    check_keywords(options, EDGE_OPTIONS, LATER_EDGE_OPTIONS, lambda: f"{start.book.name} -> {stop.book.name}", place)
     home = _home(start, stop, graph, place)
     edge = Edge(start, End(stop.node, _resolved(stop)), dict(options), place)
     for book in {start.book.serial: start.book, stop.book.serial: stop.book}.values():
@@ -143,7 +143,6 @@ def connect(source: Any, target: Any, options: dict[str, Any], graph: Declaratio
             if book.graph is None:
                 for free in list(connected_free(book)):
                     home._take_in(free, None)
-        home._changed()
     return stop.node
 
 

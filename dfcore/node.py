@@ -89,7 +89,7 @@ class Node(Live):
         """Set options (`name rate_hz overrun deadline_s on_deadline zero cost_ns`) and return this node."""
         place = caller()
         self._declared.refuse_change()
-        check_keywords(options, NODE_OPTIONS, LATER_NODE_OPTIONS, f"{self.name}.options", place)
+        check_keywords(options, NODE_OPTIONS, LATER_NODE_OPTIONS, lambda: f"{self.name}.options", place)
         self._declared.options.update(options)
         if self._declared.graph is not None:
             self._declared.graph._changed()

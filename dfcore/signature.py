@@ -156,10 +156,12 @@ def dtype_of_value(value: Any) -> np.dtype[Any] | None:
     if isinstance(value, bool):
         return np.dtype(np.bool_)
     if isinstance(value, int) and not isinstance(value, np.generic):
-        return np.dtype(np.int64)
+        return np.dtype(np.int64) if -(2**63) <= value < 2**63 else None
     if isinstance(value, float) and not isinstance(value, np.generic):
         return np.dtype(np.float64)
-    if not isinstance(value, (np.generic, np.ndarray)) or value.dtype.hasobject or value.dtype.itemsize == 0:
+    if not isinstance(value, (np.generic, np.ndarray)) or isinstance(value, (str, bytes)):
+        return None
+    if value.dtype.hasobject or value.nbytes == 0:
         return None
     return stored(np.dtype((value.dtype, value.shape)) if value.shape else value.dtype)
 

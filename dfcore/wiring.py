@@ -158,7 +158,11 @@ def _check_dtype(item: Wire) -> Iterator[Problem]:
     if isinstance(spec, ParameterSpec) and not spec.settable:
         what = f"`{spec.name}={spec.default!r}`, which is fixed while running"
         yield edge.problem("parameter-fixed", "a parameter that may change", what, "give it a number as default, or none")
-    if found is None or spec.dtype is None:
+    if found is None:
+        return
+    if isinstance(spec, ParameterSpec) and (spec.low, spec.high) != (None, None) and found.base.kind not in "biuf":
+        yield edge.problem("bounds", f"numbers for `{spec.name}`, which has Bounds", dtypes.describe(found), "remove the Bounds")
+    if spec.dtype is None:
         return
     needed = dtypes.stored(spec.dtype)
     if needed == found:

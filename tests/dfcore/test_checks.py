@@ -220,6 +220,17 @@ def test_a_rate_is_for_emitters():
     assert expected == of_node(lambda: scale(rate_hz=10))
 
 
+def test_what_is_wrong_with_a_class_is_said_once():
+    """However many nodes it has."""
+    with Declaration() as graph:
+        for _ in range(3):
+            noise().to(router("f8")(with_keywords)())
+    assert ["with_keywords.compute: needed named parameters, was `**more`; name each parameter behind `*`."] == problems(graph)
+
+
+def with_keywords(x, **more): ...
+
+
 @pytest.mark.parametrize("hold", [lambda node: node, lambda node: [node], lambda node: {"a": node}, lambda node: node["x"]])
 def test_a_reference_into_another_context_is_a_mistake(hold):
     """Nodes travel by context; one level of containers is looked into."""
@@ -240,6 +251,20 @@ def test_a_reference_into_another_context_is_a_mistake(hold):
     del one.other
     one.other = hold(source)
     assert ["was `noise` of context `inline`"] == [text.partition(", ")[2].partition(";")[0] for text in problems(graph)]
+
+
+def test_a_graph_does_not_travel_with_a_node():
+    """A node of a process that holds its graph would take every other node along; elsewhere it may."""
+
+    def build(kind):
+        with Declaration("whole") as graph, graph.context("io", kind=kind):
+            node = noise()
+        node.home = graph
+        return graph
+
+    compile(build("thread"))
+    expected = "noise: needed `home` to be something that can go to the process `io`, was <graph whole: 1 nodes, 0 edges>; "
+    assert [expected + "keep graphs out of nodes."] == problems(build("process"))
 
 
 # -------------------------------------------------------------------------------------------------------------- context

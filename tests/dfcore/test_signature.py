@@ -59,14 +59,29 @@ def test_annotations_are_read_as_objects_too():
 def test_keyword_only_parameters_are_parameters():
     """Numbers and arrays may change while running; anything else is fixed; without a default it must be connected."""
 
-    def compute(*, a=True, b=1, c=2.0, d=np.zeros(3, "f4"), e=np.float32(1), path="x", f=None, need, many=[1]): ...  # noqa: B006, B008
+    def compute(
+        *,
+        a=True,
+        b=1,
+        c=2.0,
+        d=np.zeros(3, "f4"),  # noqa: B008
+        e=np.float32(1),  # noqa: B008
+        path="x",
+        f=None,
+        need,
+        many=[1],  # noqa: B006
+        big=2**63,
+        text=np.str_("x"),  # noqa: B008
+        things=np.array([None]),  # noqa: B008
+        empty=np.zeros(0),  # noqa: B008
+    ): ...
 
     specs = read(compute).parameters
     dtypes = {name: spec.dtype for name, spec in specs.items() if spec.dtype is not None}
     expected = {"a": np.dtype("?"), "b": np.dtype("i8"), "c": np.dtype("f8"), "d": np.dtype(("f4", (3,))), "e": np.dtype("f4")}
     assert expected == dtypes
     assert ["need"] == [name for name, spec in specs.items() if spec.required]
-    assert ["path", "f", "many"] == [name for name, spec in specs.items() if not spec.settable]
+    assert ["path", "f", "many", "big", "text", "things", "empty"] == [name for name, spec in specs.items() if not spec.settable]
 
 
 def test_bounds_belong_to_a_parameter():

@@ -326,6 +326,23 @@ def test_a_starting_value_fits_what_the_edge_brings():
     assert ["noise_2 -> strict.need: needed a starting value that fits, was `need`: needed f8, was str 'x'."] == found(graph)
 
 
+def test_bounds_are_for_numbers():
+    """A record cannot be compared with them."""
+    with Declaration() as graph:
+        one = observer()
+        sensor_like(one)
+        one.to(one["need"], initial=[])
+    assert any("observer -> observer.need: needed numbers for `need`, which has Bounds, was <x:f8, v:f8, t:u4>; remove" in text
+               for text in found(graph))  # fmt: skip
+
+
+def sensor_like(node):
+    @emitter(STATE)
+    def state(): ...
+
+    return state().to(node)
+
+
 @router("f8")
 def strict(x, *, need):
     return x
