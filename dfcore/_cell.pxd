@@ -57,7 +57,6 @@ cdef class Cell:
     cdef readonly int64_t now_ns
     cdef readonly uint64_t firing
     cdef int64_t origin_ns
-    cdef bint origin_set
     cdef int64_t ready_ns, due_ns, watch_ns
     cdef uint64_t grid, numerator, denominator
     cdef bint catch_up

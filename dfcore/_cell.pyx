@@ -1,4 +1,5 @@
 # cython: language_level=3, embedsignature=True, auto_pickle=False, autotestdict=False
+# cython: boundscheck=False, wraparound=False, cdivision=True
 """A node inside a run: a Cell takes a firing's inputs, calls user code, and puts what it returned into slots.
 
 Laws kept here:
@@ -33,6 +34,9 @@ from dfcore._sink cimport Sink
 cdef extern from "Python.h":
     object PyObject_Vectorcall(PyObject *callable, PyObject **args, size_t nargsf, PyObject *kwnames)
     size_t PY_VECTORCALL_ARGUMENTS_OFFSET
+
+cdef object SKIP_RESULT = SKIP  # C globals: compared at every firing
+cdef object STOP_RESULT = STOP
 
 STYLES = {"plain": PLAIN, "coroutine": COROUTINE, "generator": GENERATOR, "async_generator": ASYNC_GENERATOR}
 DEADLINE_ACTIONS = {"count": 0, "safe": 1, "error": 2}
@@ -143,20 +147,18 @@ cdef class Cell:
     cdef bint take(self, int64_t now_ns) except -1:
         """Take this firing's records. Returns False if one of them was too old: then none is in hand."""
         cdef int i
-        cdef Input end
         cdef int64_t origin
-        self.now_ns, self.origin_set, self.rng_used = now_ns, False, False
+        self.now_ns, self.rng_used = now_ns, False
         self.origin_ns = -1
         self.counters.last_firing = self.firing
         for i in range(self.ninputs):
-            end = <Input>self.inputs[i]
-            if end.held == NULL:
-                end.take(now_ns)
-            if not end.feedback:
-                origin = end.peek_origin()
+            if (<Input>self.inputs[i]).held == NULL:
+                (<Input>self.inputs[i]).take(now_ns)
+            if not (<Input>self.inputs[i]).feedback:
+                origin = -1 if (<Input>self.inputs[i]).from_initial else (<Input>self.inputs[i]).held.origin_ns
                 if origin >= 0 and (self.origin_ns < 0 or origin < self.origin_ns):
                     self.origin_ns = origin
-            self.arguments[1 + i] = end.argument
+            self.arguments[1 + i] = (<Input>self.inputs[i]).argument
         if self.origin_ns < 0:
             self.origin_ns = now_ns
         if self.nvalues:
@@ -184,11 +186,11 @@ cdef class Cell:
         """Put what user code returned into slots, unpublished. Returns PUBLISHED, STOPPED or 0 (nothing to publish)."""
         cdef int i, found = 0
         if self.noutputs == 0:
-            return STOPPED if result is STOP else 0
-        if result is STOP:
+            return STOPPED if result is STOP_RESULT else 0
+        if result is STOP_RESULT:
             self.drop_outputs()
             return STOPPED
-        if result is SKIP:
+        if result is SKIP_RESULT:
             self.drop_outputs()
             return 0
         if self.noutputs == 1:
@@ -202,9 +204,9 @@ cdef class Cell:
             raise DtypeError(f"{self.name}: needed a tuple of {self.noutputs} values, for {names}, was {_short(result)}; "
                              "return one value (or SKIP) per output")
         for i in range(self.noutputs):
-            if result[i] is SKIP:
+            if result[i] is SKIP_RESULT:
                 (<Output>self.outputs[i]).discard()
-            elif result[i] is STOP:
+            elif result[i] is STOP_RESULT:
                 raise DtypeError(f"{self.name}.{(<Output>self.outputs[i]).name}: needed a value or SKIP, was STOP; "
                                  "STOP ends the whole node: return it alone")
             else:
@@ -232,11 +234,7 @@ cdef class Cell:
         """Give this firing's records back."""
         cdef int i
         for i in range(self.ninputs):
-            try:
-                (<Input>self.inputs[i]).release(taken)
-            except BaseException:
-                self.failing_input = (<Input>self.inputs[i]).name
-                raise
+            (<Input>self.inputs[i]).release(taken)
         return 0
 
     cdef object random(self):

@@ -1,4 +1,5 @@
 # cython: language_level=3, embedsignature=True, auto_pickle=False, autotestdict=False
+# cython: boundscheck=False, wraparound=False, cdivision=True
 """The real-time driver of one context: steps its scheduler with a fresh time, and waits while nothing is ready.
 
 Laws: L11, an idle context sleeps until its bell, its next timer or a file; it looks once more between saying "asleep" and

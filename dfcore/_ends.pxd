@@ -65,7 +65,6 @@ cdef class Output:
     cdef void close(self) noexcept
     cdef void ring(self) noexcept
     cdef void count_losses(self) noexcept
-    cdef uint32_t slot_in_hand(self) noexcept
     cdef _connect(self, plan, memory, int i, edge, df_ring ring)
     cdef _find_readers(self, plan, memory, edges, positions, eventfds)
     cdef _preload(self, plan, memory, edges)
@@ -102,6 +101,7 @@ cdef class Input:
     cdef readonly int64_t max_age_ns
     cdef readonly int on_stale
     cdef int64_t last_origin_ns  # of the newest record seen; -1: none yet
+    cdef bint kept_too_many
     cdef bint stale              # user code has been told
     cdef readonly int writer     # position of the writing cell in the same scheduler, or -1
     cdef df_context_words *context
@@ -111,6 +111,7 @@ cdef class Input:
 
     cdef void pay(self) noexcept
     cdef bint ready(self) noexcept
+    cdef bint drained(self) noexcept
     cdef bint ended(self) noexcept
     cdef bint pending(self) noexcept
     cdef int take(self, int64_t now_ns) except -1

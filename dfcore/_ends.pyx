@@ -1,4 +1,5 @@
 # cython: language_level=3, embedsignature=True, auto_pickle=False, autotestdict=False
+# cython: boundscheck=False, wraparound=False, cdivision=True
 """The two ends of an edge at run time: an Output writes the slots of its ring, an Input reads them.
 
 Laws kept here:
@@ -56,6 +57,10 @@ from dfcore._ring cimport (
 
 POLICIES = {"wait": DF_WAIT, "error": DF_WAIT, "drop_new": DF_DROP_NEW, "drop_oldest": DF_DROP_OLDEST}
 STALE_ACTIONS = {"safe": 0, "skip": 1, "error": 2}
+
+cdef extern from "Python.h":
+    PyObject *PyList_GET_ITEM(object list, Py_ssize_t i)  # borrowed
+    void PyList_SET_ITEM(object list, Py_ssize_t i, object value)  # steals, and forgets what was there
 
 cdef enum:
     LINE = 64
@@ -205,15 +210,12 @@ cdef class Output:
                 raise BufferError(f"{self.where}: needed a free slot, was none; more views are kept than the plan allows")
         return 0
 
-    cdef uint32_t slot_in_hand(self) noexcept:
-        return <uint32_t>((self.header - self.writer.ring.slots) / <Py_ssize_t>self.writer.ring.stride)
-
     cdef object look_up(self):
         """The slot of this firing as user code writes into it: zeroed at the first look-up."""
         cdef uint32_t slot
         cdef object view
         self.loan()
-        slot = self.slot_in_hand()
+        slot = self.writer.loaned
         if self.views[slot] == NULL:
             view = self.format.view(new_slot(self.header + LINE, self.format.itemsize, False, self.memory), self.name)
             Py_INCREF(view)
@@ -228,11 +230,15 @@ cdef class Output:
         """Put `value` into the slot in hand. Raises DtypeError if it does not fit."""
         cdef uint32_t slot
         self.loan()
+        cdef PyObject *before
         if self.format.kind == OBJECT:
-            self.values[self.slot_in_hand()] = value
+            before = PyList_GET_ITEM(self.values, self.writer.loaned)
+            Py_INCREF(value)
+            PyList_SET_ITEM(self.values, self.writer.loaned, value)
+            Py_DECREF(<object>before)
             return 0
         if self.looked_up:
-            slot = self.slot_in_hand()
+            slot = self.writer.loaned
             if <PyObject *>value == self.views[slot]:
                 return 0
         return self.format.store(self.header + LINE, value, self.where)
@@ -241,7 +247,7 @@ cdef class Output:
         """L10 for outputs: nobody but us refers to the slot in hand, `result` (what compute returned) aside (RULES 8)."""
         cdef PyObject *view
         if self.looked_up:
-            view = self.views[self.slot_in_hand()]
+            view = self.views[self.writer.loaned]
             if extra_references(view) > (1 if result == view else 0):
                 raise BufferError(f"{self.where}: needed nobody to hold the output after its firing, was kept, so that the next write would "
                                   "tear a published record; look `self.output` up in each firing")
@@ -263,7 +269,8 @@ cdef class Output:
         df_publish(&self.writer)
         self.header = NULL
         self.looked_up = False
-        self.ring()
+        if self.ncontexts:
+            self.ring()
 
     cdef void ring(self) noexcept:
         cdef int i
@@ -373,6 +380,11 @@ cdef class Input:
             return True
         return df_waiting(&self.reader) != 0
 
+    cdef bint drained(self) noexcept:
+        """No record is known to wait, and the stream is not over: only a publication can change anything."""
+        return (self.reader.seen == self.reader.tail and self.initial_taken == self.initial_count
+                and not df_ended(&self.reader))
+
     cdef bint ended(self) noexcept:
         """The stream is over for this input: no record and no full batch is left, and none will come."""
         if self.initial_taken < self.initial_count or not df_ended(&self.reader):
@@ -466,7 +478,10 @@ cdef class Input:
         if self.format.kind == SCALAR:
             value = self.format.load(<char *>header + LINE)
         elif self.format.kind == OBJECT:
-            value = self.values[slot] if slot >= 0 else self.initial_values[self.initial_taken - 1]
+            if slot >= 0:
+                self.argument = PyList_GET_ITEM(self.values, slot)  # nobody writes it while the slot is in hand
+                return 0
+            value = self.initial_values[self.initial_taken - 1]
         elif slot >= 0 and self.views[slot] != NULL:
             self.argument = self.views[slot]
             return 0
@@ -540,6 +555,7 @@ cdef class Input:
         cdef Lease *lease
         cdef int which = df_keep(&self.reader)
         if which < 0:
+            self.kept_too_many = True
             raise BufferError(f"{self.where}: needed views of at most {KEEP} records kept at a time, was one more; "
                               "keep a copy (`.copy()`) instead")
         lease = <Lease *>PyMem_Malloc(sizeof(Lease))

@@ -63,6 +63,13 @@ static inline int32_t df_heap_pop(df_heap *heap) {
     return position;
 }
 
+/* Nanoseconds of a tick as 32.32 fixed point, and ticks in nanoseconds: one multiplication, no way through floating point. */
+static inline uint64_t df_tick_scale(double ns_per_tick) { return (uint64_t)(ns_per_tick * 4294967296.0); }
+
+static inline int64_t df_ticks_to_ns(uint64_t ticks, uint64_t scale) {
+    return (int64_t)(((unsigned __int128)ticks * scale) >> 32);
+}
+
 /* The k-th grid point of a period of numerator / denominator ns: floor(k * period), exact for ever. */
 static inline int64_t df_grid(uint64_t k, uint64_t numerator, uint64_t denominator) {
     return (int64_t)((unsigned __int128)k * numerator / denominator);

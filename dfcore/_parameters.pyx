@@ -1,4 +1,5 @@
 # cython: language_level=3, embedsignature=True, auto_pickle=False, autotestdict=False
+# cython: boundscheck=False, wraparound=False, cdivision=True
 """Parameters at run time: a ParameterInput holds the newest values for a node, Settings is how the program sets them.
 
 Laws: a parameter never triggers and never blocks its writer; its values change between firings only, all fields of a record

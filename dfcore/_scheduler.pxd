@@ -19,6 +19,8 @@ cdef extern from "_firing.h":
     int df_heap_push(df_heap *heap, int64_t due_ns, int32_t position) nogil
     int32_t df_heap_pop(df_heap *heap) nogil
     int64_t df_grid(uint64_t k, uint64_t numerator, uint64_t denominator) nogil
+    uint64_t df_tick_scale(double ns_per_tick) nogil
+    int64_t df_ticks_to_ns(uint64_t ticks, uint64_t scale) nogil
     uint64_t df_grid_after(int64_t now_ns, uint64_t numerator, uint64_t denominator) nogil
 
 
@@ -55,7 +57,7 @@ cdef class Scheduler:
     cdef bint ticking
     cdef uint64_t ticks_then     # at the start of the step
     cdef uint64_t ticks          # at the end of the last firing
-    cdef double ns_per_tick
+    cdef uint64_t ns_per_tick    # fixed point
     cdef uint64_t in_instant
     cdef int64_t instant_ns
     cdef readonly list warnings
@@ -64,6 +66,8 @@ cdef class Scheduler:
     cpdef int64_t step(self, int64_t now_ns) except? -2
     cpdef int64_t next_ns(self)
     cpdef int choose(self, int64_t now_ns) except -2
+    cdef PyObject *current       # whose code, or whose turn, it was last: for messages
+    cdef int pick(self, int64_t now_ns) except -2
     cdef int64_t time(self) except? -2
     cdef void mark(self, int position) noexcept
     cdef void mark_readers(self, Output output) noexcept

@@ -1,4 +1,5 @@
 # cython: language_level=3, embedsignature=True, auto_pickle=False, autotestdict=False
+# cython: boundscheck=False, wraparound=False, cdivision=True
 """The firing table: which node fires next, and everything that follows from a firing.
 
 Laws kept here:
@@ -175,7 +176,7 @@ cdef class Scheduler:
     def begin_run(self, double ns_per_tick=0.0):
         """Every node is open: time 0. `ns_per_tick` 0: there is no tick counter (virtual time)."""
         cdef Cell cell
-        self.ticking, self.ns_per_tick = ns_per_tick > 0, ns_per_tick or 1.0
+        self.ticking, self.ns_per_tick = ns_per_tick > 0, df_tick_scale(ns_per_tick or 1.0)
         for cell in self.cells:
             cell.counters.state = RUNNING
             cell.counters.timed = cell.emitter
@@ -233,7 +234,7 @@ cdef class Scheduler:
     cdef int64_t time(self) except? -2:
         """The run clock as exactly as the driver allows: the step's time, plus ticks if it lent a counter."""
         if self.ticking:
-            return self.now_ns + <int64_t>(<double>(df_ticks() - self.ticks_then) * self.ns_per_tick)
+            return self.now_ns + df_ticks_to_ns(df_ticks() - self.ticks_then, self.ns_per_tick)
         if self.world is not None:
             self.now_ns = self.world.now_ns - self.zero_ns
         return self.now_ns
@@ -270,13 +271,16 @@ cdef class Scheduler:
         Returns: `now_ns` if something is ready still, else the time of the next timer, else -1. Raises NodeFailed.
         """
         cdef int position
-        if self.virtual:
+        if not self.virtual:
+            return self.sweep(now_ns)
+        try:
             while True:
-                position = self.choose(now_ns)
+                position = self.pick(now_ns)
                 if position < 0:
                     return self.next_ns()
-                self.run(position)
-        return self.sweep(now_ns)
+                self.fire(<Cell>self.table[position])
+        except BaseException as error:
+            self._failed(<Cell>self.current, error)
 
     cdef int64_t sweep(self, int64_t now_ns) except? -2:
         cdef int word, bit
@@ -298,7 +302,7 @@ cdef class Scheduler:
                     if self.ready(cell):
                         self.fire(cell)
         except BaseException as error:
-            self._failed(cell, error)
+            self._failed(<Cell>self.current, error)
         if self.nremote_inputs:
             if now_ns - self.paid_ns > OWED_NS:
                 self.paid_ns = now_ns
@@ -312,6 +316,12 @@ cdef class Scheduler:
 
     cpdef int choose(self, int64_t now_ns) except -2:
         """The position of the firing that comes next at `now_ns`, or -1: nothing is ready now. Virtual time only."""
+        try:
+            return self.pick(now_ns)
+        except BaseException as error:
+            self._failed(<Cell>self.current, error)
+
+    cdef int pick(self, int64_t now_ns) except -2:
         cdef int word, bit, position, spare = -1
         cdef uint64_t bits, passed = 0
         cdef Cell cell = None
@@ -321,38 +331,35 @@ cdef class Scheduler:
                 self.mark(cell.position)
         self._count_instant(now_ns)
         word = self.low
-        try:
-            while word < self.nwords:
-                bits = self.dirty[word] & ~passed
-                if not bits:
-                    if word == self.low and not self.dirty[word]:
-                        self.low = word + 1  # `mark` lowers it again
-                    word += 1
-                    passed = 0
-                    continue
-                bit = ctz(bits)
-                position = word * 64 + bit
-                cell = <Cell>self.table[position]
-                if cell.costing and cell.due_ns <= now_ns:
-                    self.dirty[word] &= ~(<uint64_t>1 << bit)
-                    self._end_cost(cell)
-                elif self.occupied[cell.context] and not cell.busy:
-                    passed |= <uint64_t>1 << bit
-                    continue
-                elif cell.pace == FREE and not (self.stopping or (cell.abandoned and not self._writes_on(cell)) or cell.flushing or cell.ended or cell.busy):
-                    passed |= <uint64_t>1 << bit
-                    if spare < 0:
-                        spare = position
-                    continue
-                else:
-                    self.dirty[word] &= ~(<uint64_t>1 << bit)
-                    if self.ready(cell):
-                        return position
-                if self.low < word:
-                    word, passed = self.low, 0
-            return self._choose_free(spare) if spare >= 0 else -1
-        except BaseException as error:
-            self._failed(cell, error)
+        while word < self.nwords:
+            bits = self.dirty[word] & ~passed
+            if not bits:
+                if word == self.low and not self.dirty[word]:
+                    self.low = word + 1  # `mark` lowers it again
+                word += 1
+                passed = 0
+                continue
+            bit = ctz(bits)
+            position = word * 64 + bit
+            cell = <Cell>self.table[position]
+            if cell.costing and cell.due_ns <= now_ns:
+                self.dirty[word] &= ~(<uint64_t>1 << bit)
+                self._end_cost(cell)
+            elif self.occupied[cell.context] and not cell.busy:
+                passed |= <uint64_t>1 << bit
+                continue
+            elif cell.pace == FREE and not (self.stopping or (cell.abandoned and not self._writes_on(cell)) or cell.flushing or cell.ended or cell.busy):
+                passed |= <uint64_t>1 << bit
+                if spare < 0:
+                    spare = position
+                continue
+            else:
+                self.dirty[word] &= ~(<uint64_t>1 << bit)
+                if self.ready(cell):
+                    return position
+            if self.low < word:
+                word, passed = self.low, 0
+        return self._choose_free(spare) if spare >= 0 else -1
 
     def _choose_free(self, int position):
         """Free-running emitters come last in their instant."""
@@ -466,6 +473,7 @@ cdef class Scheduler:
 
     cdef bint ready(self, Cell cell) except -1:
         """L3. A node whose last firing is behind it is ended here."""
+        self.current = <PyObject *>cell
         if cell.busy or cell.ended:
             cell.asked = True  # by what came meanwhile: ask again when the firing is over
             return False
@@ -510,21 +518,18 @@ cdef class Scheduler:
 
     cdef bint inputs_ready(self, Cell cell) except -1:
         """Every triggering input holds a record. An input that will never hold one again ends the node."""
-        cdef int i
-        cdef Input end, waiting = None
-        cdef ParameterInput parameter
+        cdef int i, waiting = -1
         for i in range(cell.ninputs):
-            end = <Input>cell.inputs[i]
-            if not end.ready():
-                if end.ended():
+            if not (<Input>cell.inputs[i]).ready():
+                if (<Input>cell.inputs[i]).ended():
                     self.end(cell)
                     return False
-                waiting = end
-        if waiting is None:
+                waiting = i
+        if waiting < 0:
             if cell.counters.firings == 0 and cell.nvalues:
                 return self._required_there(cell)
             return True
-        cell.counters.waiting_edge = waiting.index + 1
+        cell.counters.waiting_edge = (<Input>cell.inputs[waiting]).index + 1
         if self.stopping and cell.ends_with_stop:
             self.end(cell)
         return False
@@ -637,6 +642,7 @@ cdef class Scheduler:
 
     cdef int fire(self, Cell cell) except -1:
         """One firing, or one resumption of a generator. A coroutine's goes on by itself and comes back to `resolve`."""
+        self.current = <PyObject *>cell
         if cell.iterator is None and not cell.flushing and cell.aged and not self.fresh(cell):
             return 0
         self.begin(cell)
@@ -755,7 +761,7 @@ cdef class Scheduler:
         cdef bint partial = cell.iterator is not None and not cell.emitter
         if self.ticking:
             self.ticks = df_ticks()
-            now_ns = self.now_ns + <int64_t>(<double>(self.ticks - self.ticks_then) * self.ns_per_tick)
+            now_ns = self.now_ns + df_ticks_to_ns(self.ticks - self.ticks_then, self.ns_per_tick)
         else:
             self.ticks = now_ns = self.time()
         self.publish(cell, now_ns)
@@ -782,23 +788,20 @@ cdef class Scheduler:
 
     cdef int publish(self, Cell cell, int64_t now_ns) except -1:
         cdef int i
-        cdef Output output
         for i in range(cell.noutputs):
-            output = <Output>cell.outputs[i]
-            if output.header != NULL:
-                output.publish(now_ns, cell.origin_ns, cell.firing)
-                self.mark_readers(output)
+            if (<Output>cell.outputs[i]).header != NULL:
+                (<Output>cell.outputs[i]).publish(now_ns, cell.origin_ns, cell.firing)
+                self.mark_readers(<Output>cell.outputs[i])
         return 0
 
     cdef int _give_back(self, Cell cell) except -1:
         """Tails move; whoever was blocked on that room becomes a candidate."""
-        cdef int i
-        cdef Input end
-        cell.release(True)
+        cdef int i, writer
         for i in range(cell.ninputs):
-            end = <Input>cell.inputs[i]
-            if end.writer >= 0 and (<Cell>self.table[end.writer]).counters.blocked_edge:
-                self.mark(end.writer)
+            (<Input>cell.inputs[i]).release(True)
+            writer = (<Input>cell.inputs[i]).writer
+            if writer >= 0 and (<Cell>self.table[writer]).counters.blocked_edge:
+                self.mark(writer)
         return 0
 
     cdef int judge(self, Cell cell, int64_t now_ns) except -1:
@@ -806,7 +809,7 @@ cdef class Scheduler:
         cdef uint64_t ticks = self.ticks - cell.start_ticks
         cell.counters.busy_ticks += ticks
         cell.last_ticks = self.ticks
-        df_histogram_add(&cell.counters.duration, <int64_t>(<double>ticks * self.ns_per_tick))
+        df_histogram_add(&cell.counters.duration, df_ticks_to_ns(ticks, self.ns_per_tick))
         if cell.deadline_ns >= 0 and now_ns - cell.ready_ns > cell.deadline_ns:
             cell.counters.deadline_misses += 1
             if cell.on_deadline == 1:
@@ -819,7 +822,6 @@ cdef class Scheduler:
     cdef int rearm(self, Cell cell, int64_t now_ns) except -1:
         """See to it that the cell is asked again: by its timer, its inputs, or at once."""
         cdef int i
-        cdef Input end
         if cell.asked:
             cell.asked = False
             self.mark(cell.position)
@@ -946,7 +948,7 @@ cdef class Scheduler:
         cell.counters.errors += 1
         cell.counters.state = FAILED
         holds = cell.holds()
-        input = cell.failing_input
+        input = cell.failing_input or next((end.name for end in cell.input_list if (<Input>end).kept_too_many), None)
         seq = holds.get(input) if input else next(iter(holds.values()), None)
         inputs = "".join([f", {name} seq {number}" for name, number in holds.items()])
         raise NodeFailed(

@@ -1,4 +1,5 @@
 # cython: language_level=3, embedsignature=True, auto_pickle=False, autotestdict=False
+# cython: boundscheck=False, wraparound=False, cdivision=True
 """Records kept in memory of their own: what `collect` is made of.
 
 Law: nothing handed out refers to a ring; a record is one memcpy. Grows by doubling (the one place of the data path that may
