@@ -24,7 +24,8 @@ from .files import TtyFile
 from .kernel import Kernel
 from .pace import WallPace
 from .settings import BOTHER, CFLAG, IFLAG, OSPEED
-from .tty import TX_BYTES, Tty, Watch
+from .tty import TX_BYTES, Tty
+from .watch import Watch
 
 PIECE_BYTES = 64  # what the device sends is handed over at least this often
 _IN_OPEN, _IN_CLOSE = 0x20, 0x8 | 0x10

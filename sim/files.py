@@ -13,7 +13,8 @@ from typing import Any
 
 from .kernel import Kernel
 from .task import Bell
-from .tty import Tty, Watch
+from .tty import Tty
+from .watch import Watch
 
 FIRST_FD = 1 << 20
 _numbers = itertools.count(FIRST_FD)

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .flow import XOFF, XON
 from .kernel import Kernel
 from .settings import Settings
-from .tty import XOFF, XON, Tty
+from .tty import Tty
 
 if TYPE_CHECKING:
     from .world import World
@@ -97,13 +98,13 @@ class Line:
         self._world.check_open()
         self.log("stall", str(duration_s))
         tty = self.tty
-        tty.stop("stall", True)
-        tty.stop_device("stall", True)
+        tty.flow.stop("stall", True)
+        tty.flow.stop_device("stall", True)
         self._kernel.at(self._kernel.now + round(duration_s * 1e9), self._go_on, tty)
 
     def _go_on(self, tty: Tty) -> None:
-        tty.stop("stall", False)
-        tty.stop_device("stall", False)
+        tty.flow.stop("stall", False)
+        tty.flow.stop_device("stall", False)
 
     # what the terminal tells ----------------------------------------------------------------------------------------------------
 
@@ -132,7 +133,7 @@ class Line:
 
     def _deliver(self, tty: Tty) -> None:
         data = tty.lane_out.take(self._kernel.now)
-        if tty.throttles_by_xoff:
+        if tty.flow.by_xoff:
             data = data.translate(None, bytes([XON, XOFF]))
         if data:
             self.reached(data)

@@ -26,6 +26,7 @@ from .locks import Lock
 from .task import Task
 
 REAL_CALLERS = frozenset({"pytest", "_pytest", "hypothesis", "pluggy", "xdist", "execnet"})
+KEPT_MODULES = REAL_CALLERS | {"sim"}
 _MISSING = object()
 
 
@@ -42,12 +43,14 @@ class Patches:
 
     def rebind(self, replacements: dict[int, Any]) -> None:
         """Replace every module-level name bound to an object whose id is given."""
+        wanted = replacements.keys()
         for module in list(sys.modules.values()):
             names = getattr(module, "__dict__", None)
-            if type(names) is not dict or str(names.get("__name__", "")).partition(".")[0] in REAL_CALLERS | {"sim"}:
+            if type(names) is not dict or wanted.isdisjoint(map(id, names.values())):  # nearly always: it must be quick
                 continue
-            hits = [name for name, value in names.items() if id(value) in replacements]
-            for name in hits:
+            if str(names.get("__name__", "")).partition(".")[0] in KEPT_MODULES:
+                continue
+            for name in [name for name, value in names.items() if id(value) in replacements]:
                 self.set(module, name, replacements[id(names[name])])
 
     def undo(self) -> None:

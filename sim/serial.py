@@ -2,8 +2,6 @@
 
 Law: `serial.Serial` itself runs unchanged, line by line. A call about a number that is not simulated, or from a thread that is no
 task of the world, goes to the real module, so that a real port in the same program stays real.
-
-A read of n bytes parks once and not n times: `select` looks at how many bytes the `Serial.read` that called it still wants.
 """
 
 from __future__ import annotations
@@ -12,7 +10,6 @@ import errno
 import fcntl
 import glob
 import os
-import select
 import struct
 import sys
 import termios
@@ -26,42 +23,19 @@ import serial.serialutil
 import serial.tools.list_ports_linux
 
 from .files import FIRST_FD, File, PipeEnd, TtyFile
-from .task import Bell
-from .tty import BREAK_NS, CLOSE_WAIT_NS, Tty
+from .selecting import SelectShim
+from .shim import Shim
+from .tty import BREAK_NS, CLOSE_WAIT_NS
+from .waits import drain, poll, wait_for
 
 if TYPE_CHECKING:
     from .world import World
 
-MOST_WANTED = 1024
-_READ = serial.serialposix.Serial.read.__code__
 _INT = struct.Struct("I")
 _MODEM = (
     (termios.TIOCM_RTS, "rts"), (termios.TIOCM_DTR, "dtr"), (termios.TIOCM_CTS, "cts"),
     (termios.TIOCM_DSR, "dsr"), (termios.TIOCM_CD, "cd"), (termios.TIOCM_RI, "ri"),
 )  # fmt: skip
-
-
-class Shim:
-    """A module seen through a world: names not defined here are those of the real module."""
-
-    _real: Any
-
-    def __init__(self, world: World) -> None:
-        self._world = world
-        self._kernel = world.kernel
-        self._files = world.files
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._real, name)
-
-    def _ours(self, fd: Any) -> bool:
-        return isinstance(fd, int) and fd >= FIRST_FD and self._world.member()
-
-    def _tty(self, fd: int) -> Tty:
-        file = self._files[fd]
-        if not isinstance(file, TtyFile):
-            raise OSError(errno.ENOTTY, os.strerror(errno.ENOTTY))
-        return file.tty
 
 
 class OsShim(Shim):
@@ -144,68 +118,6 @@ class OsShim(Shim):
         return self._files.pipe() if self._ours(fd) else os.pipe()
 
 
-class SelectShim(Shim):
-    """`select`: `select` and `poll`."""
-
-    _real = select
-
-    def select(self, rlist: Any, wlist: Any, xlist: Any, timeout: float | None = None) -> tuple[list[Any], list[Any], list[Any]]:
-        """Wait until one of the files is ready, or the time is over."""
-        if not any(self._ours(fd) for fd in (*rlist, *wlist)):
-            return select.select(rlist, wlist, xlist, timeout)
-        need = self._wanted(sys._getframe(1)) if rlist and timeout != 0 else 1
-        files = self._files
-        wishes = [(files[fd], need, False) for fd in rlist] + [(files[fd], 0, True) for fd in wlist]
-        until_ns = None if timeout is None else self._kernel.now + max(0, round(timeout * 1e9))
-        ready = wait_for(self._kernel, wishes, until_ns)
-        return [f.fd for f, _, write in ready if not write], [f.fd for f, _, write in ready if write], []
-
-    @staticmethod
-    def _wanted(frame: Any) -> int:
-        if frame.f_code is not _READ:
-            return 1
-        names = frame.f_locals
-        missing: int = names["size"] - len(names["read"])
-        return max(1, min(MOST_WANTED, missing))
-
-    def poll(self) -> Any:
-        """A poll object for simulated and real files."""
-        return Poll(self) if self._world.member() else select.poll()
-
-
-class Poll:
-    """`select.poll` over simulated files."""
-
-    def __init__(self, shim: SelectShim) -> None:
-        self._shim = shim
-        self._events: dict[int, int] = {}
-
-    def register(self, fd: Any, events: int = select.POLLIN | select.POLLPRI | select.POLLOUT) -> None:
-        """Look at `fd` too."""
-        self._events[fd if isinstance(fd, int) else fd.fileno()] = events
-
-    modify = register
-
-    def unregister(self, fd: Any) -> None:
-        """Look at `fd` no more."""
-        del self._events[fd if isinstance(fd, int) else fd.fileno()]
-
-    def poll(self, timeout_ms: float | None = None) -> list[tuple[int, int]]:
-        """Pairs of number and events that are ready, after at most `timeout_ms`."""
-        reads = [fd for fd, events in self._events.items() if events & select.POLLIN]
-        writes = [fd for fd, events in self._events.items() if events & select.POLLOUT]
-        timeout_s = None if timeout_ms is None or timeout_ms < 0 else timeout_ms / 1e3
-        readable, writable, _ = self._shim.select(reads, writes, [], timeout_s)
-        return [(fd, self._bits(fd, readable, writable)) for fd in self._events if fd in readable or fd in writable]
-
-    def _bits(self, fd: int, readable: list[int], writable: list[int]) -> int:
-        bits = (select.POLLIN if fd in readable else 0) | (select.POLLOUT if fd in writable else 0)
-        file = self._shim._files[fd] if fd >= FIRST_FD else None
-        if isinstance(file, TtyFile) and file.tty.hung:
-            bits |= select.POLLHUP | select.POLLERR
-        return bits
-
-
 class TermiosShim(Shim):
     """`termios`: settings, draining, flushing, break, flow."""
 
@@ -232,7 +144,7 @@ class TermiosShim(Shim):
         if not self._ours(fd):
             return termios.tcdrain(fd)
         self._tty(fd).check(termios.error)
-        drain(self._kernel, self._files[fd], None)
+        drain(self._kernel, self._tty_file(fd), None)
         self._tty(fd).check(termios.error)
 
     def tcflush(self, fd: int, queue: int) -> None:
@@ -259,9 +171,9 @@ class TermiosShim(Shim):
         tty = self._tty(fd)
         tty.check(termios.error)
         if action in (termios.TCOOFF, termios.TCOON):
-            tty.stop("tcflow", action == termios.TCOOFF)
+            tty.flow.stop("tcflow", action == termios.TCOOFF)
         else:
-            tty.send_flow(action == termios.TCIOFF)
+            tty.flow.send(action == termios.TCIOFF)
 
 
 class FcntlShim(Shim):
@@ -341,75 +253,6 @@ class FcntlShim(Shim):
             for index in range(4):
                 argument[index] = attributes[index] - (1 << 32 if attributes[index] >= 1 << 31 else 0)
             argument[9] = argument[10] = tty.settings.baudrate
-
-
-def wait_for(kernel: Any, wishes: list[tuple[File, int, bool]], until_ns: int | None) -> list[tuple[File, int, bool]]:
-    """Park until a wish (file, bytes wanted, write) holds, or the time has come; those that hold, in order.
-
-    Someone who waits for n bytes is given fewer when the time is over, or when something else ends the wait, just as if each
-    byte had been handed over on its own.
-    """
-    greedy = [file for file, need, _ in wishes if need > 1 and isinstance(file, TtyFile)]
-    while True:
-        ready = _ready(wishes)
-        late = until_ns is not None and until_ns <= kernel.now
-        if greedy and (ready or late):
-            ready = [(file, 1, False) for file in greedy if file.readable()] or ready
-        if ready or late:
-            if not ready:
-                poll(kernel)
-            return ready
-        _park(kernel, wishes, greedy, until_ns)
-
-
-def _ready(wishes: list[tuple[File, int, bool]]) -> list[tuple[File, int, bool]]:
-    ready = []
-    for wish in wishes:
-        file, need, write = wish
-        if not file.open:
-            raise OSError(errno.EBADF, os.strerror(errno.EBADF))
-        if file.writable() if write else file.readable(need):
-            ready.append(wish)
-    return ready
-
-
-def _park(kernel: Any, wishes: list[tuple[File, int, bool]], greedy: list[TtyFile], until_ns: int | None) -> None:
-    bell = Bell()
-    task = kernel.holder
-    stops = [file.watch(bell, need, write) for file, need, write in wishes]
-    for file in greedy:
-        file.tty.greedy += 1
-    task.doing = "a driver"
-    try:
-        kernel.wait(bell, until_ns)
-    finally:
-        task.doing = ""
-        for file in greedy:
-            file.tty.greedy -= 1
-        for stop in stops:
-            stop()
-
-
-def poll(kernel: Any) -> None:
-    """Charge a look that found nothing, or a question to the device."""
-    task = kernel.holder
-    task.doing = "a driver"
-    try:
-        kernel.poll()
-    finally:
-        task.doing = ""
-
-
-def drain(kernel: Any, file: Any, until_ns: int | None) -> None:
-    """Park until everything written to `file` is sent, the line is gone, or the time has come."""
-    tty = file.tty
-    bell = Bell()
-    while not tty.hung and tty.out_waiting and not (until_ns is not None and until_ns <= kernel.now):
-        watch = tty.add_watch(bell, lambda: tty.when_queued(0))
-        try:
-            kernel.wait(bell, until_ns)
-        finally:
-            tty.drop_watch(watch)
 
 
 class GlobShim(Shim):

@@ -16,33 +16,17 @@ import termios
 from collections.abc import Callable
 from typing import Any
 
+from .flow import XOFF, XON, Flow
 from .kernel import Kernel
 from .lane import Lane
-from .settings import BOTHER, CC, IFLAG, ISPEED, OSPEED, Lines, Settings, fresh_attributes, settings_of
+from .settings import BOTHER, CC, ISPEED, OSPEED, Lines, Settings, fresh_attributes, settings_of
 from .task import Bell
+from .watch import Watch
 
 RX_BYTES, TX_BYTES, WRITABLE_BELOW = 4095, 4096, 256
-THROTTLE_FREE, UNTHROTTLE_AT = 128, 128
 BREAK_NS = 100_000_000
 CLOSE_WAIT_NS = 30_000_000_000
-XON, XOFF = 0x11, 0x13
 _SEVEN = {bits: bytes(byte & (1 << bits) - 1 for byte in range(256)) for bits in (5, 6, 7)}
-
-
-class Watch:
-    """Rings `bell` when `when()`, a time in nanoseconds or None, has come. The terminal looks again whenever that may change."""
-
-    __slots__ = ("at_ns", "bell", "entry", "when")
-
-    def __init__(self, bell: Bell | None, when: Callable[[], int | None]) -> None:
-        self.bell, self.when = bell, when
-        self.entry: list[Any] | None = None
-        self.at_ns: int | None = None
-
-    def ring(self, kernel: Kernel) -> None:
-        """The time has come."""
-        if self.bell is not None:
-            kernel.wake(self.bell)
 
 
 class Tty:
@@ -67,10 +51,8 @@ class Tty:
         self.greedy = 0  # parked readers that take each byte as it comes
         self.refresh: Callable[[], None] | None = None  # brings settings up to date that were made elsewhere
         self.standing = 0  # watches that stay when they have rung
-        self._stops: set[str] = set()  # why the port does not send
-        self._device_stops: set[str] = set()  # why the device does not send
         self._watches: list[Watch] = []
-        self._throttle: Watch | None = None
+        self.flow = Flow(self)
 
     # waiting -----------------------------------------------------------------------------------------------------------------
 
@@ -81,7 +63,7 @@ class Tty:
     def attach(self, watch: Watch) -> Watch:
         """Look at `watch` too."""
         self._watches.append(watch)
-        self._arm(watch)
+        self.arm(watch)
         return watch
 
     def drop_watch(self, watch: Watch) -> None:
@@ -91,7 +73,8 @@ class Tty:
         if watch in self._watches:
             self._watches.remove(watch)
 
-    def _arm(self, watch: Watch) -> None:
+    def arm(self, watch: Watch) -> None:
+        """Look again when `watch` has to ring."""
         at_ns = watch.when()
         if watch.entry is not None and watch.entry[2] is not None:
             if at_ns == watch.at_ns:
@@ -104,7 +87,7 @@ class Tty:
     def changed(self) -> None:
         """Look again at every watch: lanes, buffers or lines are not what they were."""
         for watch in list(self._watches):
-            self._arm(watch)
+            self.arm(watch)
 
     def when_readable(self, need: int = 1) -> int | None:
         """When `need` bytes can be read, or the line is gone; None if not enough are under way."""
@@ -144,9 +127,9 @@ class Tty:
     def _obey(self, data: bytes) -> bytes:
         for byte in data:
             if byte == XOFF:
-                self.stop("xoff", True)
+                self.flow.stop("xoff", True)
             elif byte == XON:
-                self.stop("xoff", False)
+                self.flow.stop("xoff", False)
         return data.translate(None, bytes([XON, XOFF]))
 
     def readable(self) -> bool:
@@ -163,8 +146,7 @@ class Tty:
         self.settle()
         data = bytes(self.rx[:size])
         del self.rx[:size]
-        if self._throttle is not None:
-            self._unthrottle()
+        self.flow.was_read()
         if data:
             self.line.log("read", data)
             if self.standing:
@@ -180,12 +162,12 @@ class Tty:
             self.line.log("write", data)
             if self.settings.bytesize < 8:
                 data = data.translate(_SEVEN[self.settings.bytesize])
-            self._transmit(data)
+            self.transmit(data)
         return len(data)
 
-    def _transmit(self, data: bytes) -> None:
-        now_ns = self.kernel.now
-        self.lane_out.put(now_ns, data)
+    def transmit(self, data: bytes) -> None:
+        """Put bytes on the wire, behind what is queued."""
+        self.lane_out.put(self.kernel.now, data)
         if self.line.mirror:
             self.receive(data)
         else:
@@ -228,80 +210,23 @@ class Tty:
         self.settle()
         if queue in (termios.TCIFLUSH, termios.TCIOFLUSH) and not self.greedy:
             self.rx.clear()
-            self._unthrottle()
+            self.flow.was_read()
         if queue in (termios.TCOFLUSH, termios.TCIOFLUSH):
             self._cut()
         self.changed()
 
     def _cut(self) -> None:
         held = self.lane_out.paused
-        for lane in self._outward():
+        for lane in self.outward():
             lane.resume(self.kernel.now)
             lane.cut(self.kernel.now)
             if held:
                 lane.pause(self.kernel.now)
         self.line.expect()
 
-    def _outward(self) -> list[Lane]:
+    def outward(self) -> list[Lane]:
+        """The lanes that carry what the port sends: both, with a loopback plug."""
         return [self.lane_out, self.lane_in] if self.line.mirror else [self.lane_out]
-
-    # flow control ------------------------------------------------------------------------------------------------------------
-
-    def stop(self, why: str, on: bool) -> None:
-        """Keep the port from sending for the reason `why`, or no longer."""
-        (self._stops.add if on else self._stops.discard)(why)
-        now_ns = self.kernel.now
-        for lane in self._outward():
-            if self._stops:
-                lane.pause(now_ns)
-            else:
-                lane.resume(now_ns)
-        self.line.expect()
-        self.changed()
-
-    def stop_device(self, why: str, on: bool) -> None:
-        """Keep the other end from sending for the reason `why`, or no longer."""
-        (self._device_stops.add if on else self._device_stops.discard)(why)
-        if self._device_stops:
-            self.lane_in.pause(self.kernel.now)
-        else:
-            self.lane_in.resume(self.kernel.now)
-        self.changed()
-
-    def send_flow(self, stop: bool) -> None:
-        """Send XOFF or XON by hand."""
-        self._transmit(bytes([XOFF if stop else XON]))
-
-    def _when_full(self) -> int | None:
-        missing = RX_BYTES - THROTTLE_FREE + 1 - len(self.rx)
-        return self.kernel.now if missing <= 0 else self.lane_in.when(missing)
-
-    @property
-    def throttles_by_xoff(self) -> bool:
-        """Whether XON and XOFF that the port sends are for the line and not for the device."""
-        return bool(self.attributes[IFLAG] & termios.IXOFF)
-
-    def _throttled(self) -> bool:
-        return "throttle" in self._device_stops
-
-    def throttle(self) -> None:
-        """If the input buffer is nearly full, ask the other end to stop, by RTS or by XOFF."""
-        self.settle()
-        if len(self.rx) > RX_BYTES - THROTTLE_FREE and not self._throttled():
-            self._ask_device(True)
-
-    def _unthrottle(self) -> None:
-        if self._throttled() and len(self.rx) <= UNTHROTTLE_AT:
-            self._ask_device(False)
-        elif self._throttle is not None:
-            self._arm(self._throttle)
-
-    def _ask_device(self, stop: bool) -> None:
-        if self.settings.rtscts:
-            self.set_lines(rts=not stop)
-        elif not self.line.mirror:
-            self.send_flow(stop)
-        self.stop_device("throttle", stop)
 
     # settings and lines ------------------------------------------------------------------------------------------------------
 
@@ -331,21 +256,8 @@ class Tty:
         self.settings = settings
         self.lane_out.set_rate(settings.bits, settings.baudrate)
         self.lane_in.set_rate(*self.line.device_rate(settings))
-        self._flow_changed()
+        self.flow.settings_changed()
         self.line.tell_settings()
-
-    def _flow_changed(self) -> None:
-        flow = self.settings.rtscts or self.throttles_by_xoff
-        if flow and self._throttle is None:
-            self._throttle = FlowWatch(self)
-            self._watches.append(self._throttle)
-        elif not flow and self._throttle is not None:
-            self.drop_watch(self._throttle)
-            self._throttle = None
-            self.stop_device("throttle", False)
-        self.stop("cts", self.settings.rtscts and not self.cts)
-        if not self.settings.xonxoff:
-            self.stop("xoff", False)
 
     @property
     def lines(self) -> Lines:
@@ -360,7 +272,7 @@ class Tty:
             setattr(self, name, on)
         if self.lines != before:
             if self.brk != before.brk:
-                self.stop("break", self.brk)
+                self.flow.stop("break", self.brk)
                 if self.brk and self.line.mirror:
                     self.rx += b"\0"  # what a receiver makes of a break
                     self.changed()
@@ -370,7 +282,7 @@ class Tty:
         """What the device drives: `cts`, `dsr`, `ri`, `cd`."""
         for name, on in lines.items():
             setattr(self, name, bool(on))
-        self.stop("cts", self.settings.rtscts and not self.cts)
+        self.flow.lines_changed()
 
     # opening and closing -----------------------------------------------------------------------------------------------------
 
@@ -405,20 +317,3 @@ class Tty:
         self.lane_in.clear()
         self.lane_out.clear()
         self.changed()
-
-
-class FlowWatch(Watch):
-    """Throttles the other end when the input buffer is nearly full."""
-
-    __slots__ = ("_tty",)
-
-    def __init__(self, tty: Tty) -> None:
-        super().__init__(None, self._when)
-        self._tty = tty
-
-    def _when(self) -> int | None:
-        return None if self._tty._throttled() else self._tty._when_full()
-
-    def ring(self, kernel: Kernel) -> None:
-        """The time has come."""
-        self._tty.throttle()

@@ -11,7 +11,7 @@ import serial
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-import sim.serial
+import sim.selecting
 from sim import SerialDevice, World
 
 PORT = "/dev/ttyUSB0"
@@ -27,7 +27,7 @@ def run(sends, reads, deeds, most):
     """What the reader and the other thread of a program saw, and when; `most` bytes are waited for at once."""
     seen = []
     with pytest.MonkeyPatch.context() as patch, World() as world:
-        patch.setattr(sim.serial, "MOST_WANTED", most)
+        patch.setattr(sim.selecting, "MOST_WANTED", most)
         device = SerialDevice()
         line = world.serial(PORT, device)
         port = serial.Serial(PORT, 9600)
