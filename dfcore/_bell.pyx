@@ -7,6 +7,8 @@ What it refuses to know: why it rings, nodes, rings, the run clock (times here a
 House rule: the waiting half is for drivers only; a scheduler may ring, never wait.
 """
 
+import os
+
 cimport cython
 from cpython.buffer cimport PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
 from cpython.exc cimport PyErr_CheckSignals, PyErr_SetFromErrno
@@ -103,7 +105,7 @@ cdef class Bell:
             self.count = count
             return count
         if number != EINTR:
-            errno_to_error(number)
+            raise OSError(number, os.strerror(number))
         PyErr_CheckSignals()
         return 0
 
@@ -202,13 +204,6 @@ cdef class Bell:
     @blocked.setter
     def blocked(self, uint64_t value):
         df_set_blocked(self.words, value)
-
-
-cdef int errno_to_error(int number) except -1:
-    global errno
-    errno = number
-    PyErr_SetFromErrno(OSError)
-    return -1
 
 
 def set_timer_slack(unsigned long ns):

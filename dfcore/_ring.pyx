@@ -39,7 +39,7 @@ cdef class Memory:
 
     cdef char *at(self, what, Py_ssize_t offset, Py_ssize_t size) except NULL:
         if offset < 0 or offset + size > self.view.len:
-            raise ValueError(f"{what}: needs {size} bytes at offset {offset}, the segment has {self.view.len}; use the plan's offsets.")
+            raise ValueError(f"{what}: needs {size} bytes at {offset}, the segment has {self.view.len}; use the plan's offsets.")
         if (<size_t>self.view.buf + <size_t>offset) % 8:
             raise ValueError(f"{what}: needs memory aligned to 8 bytes, offset was {offset}; use the plan's offsets.")
         return <char *>self.view.buf + offset
@@ -49,7 +49,7 @@ cdef df_ring ring_of(Memory data, place, words, index, entries, Py_ssize_t slots
     cdef df_ring ring
     cdef Py_ssize_t stride = place.stride
     if entries < 2 or slots < 1 or stride < 64 or stride % 8:
-        raise ValueError(f"ring: needs >= 2 entries, a slot, a stride of whole words, had {entries}, {slots}, {stride}; use a plan.")
+        raise ValueError(f"ring: needs 2 entries, a slot, a stride of whole words, was {entries}, {slots}, {stride}; use a plan.")
     ring.words = <df_output_words *>data.at("head, end", words, 64)
     ring.index = <df_index_word *>data.at("index", index, 4 * entries)
     ring.slots = data.at("slots", place.slots, stride * slots)
@@ -165,7 +165,7 @@ cdef class Writer:
     def dropped(self, Py_ssize_t end):
         """Records that this writer refused (drop_new) or took away (drop_oldest) from reader `end`."""
         if not 0 <= end < self.writer.nends:
-            raise IndexError(f"ring: needs a reader below {self.writer.nends}, was {end}; readers are numbered as they were given.")
+            raise IndexError(f"ring: needs a reader below {self.writer.nends}, was {end}; they are numbered as they were given.")
         return self.ends[end].dropped
 
     @property
