@@ -18,6 +18,7 @@ ROOT = pathlib.Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
 STUBS = sorted(path.stem for path in (ROOT / "dfcore").glob("*.pyi"))
 
+METHODS = {"open", "compute", "flush", "safe", "close"}  # of a node: what they mean is said once, for all nodes
 SYNONYMS = {
     *("message", "packet", "sample", "block", "stage", "actor", "task", "pin", "topic", "link", "wire", "stream", "channel"),
     *("queue", "buffer", "fifo", "tick", "trigger", "execute", "dispatch", "worker", "layout", "pipeline", "system", "config"),
@@ -51,7 +52,8 @@ def test_every_public_thing_says_what_it_is():
         members = {f"{name}.{key}": value for key, value in vars(thing).items()} if inspect.isclass(thing) else {}
         for label, value in {name: thing, **members}.items():
             called = inspect.isroutine(value) or inspect.isclass(value) or isinstance(value, property)
-            if called and not label.rpartition(".")[2].startswith("_") and not inspect.getdoc(value):
+            last = label.rpartition(".")[2]
+            if called and not last.startswith("_") and last not in METHODS and not inspect.getdoc(value):
                 silent.append(label)
     assert [] == silent
 
