@@ -79,7 +79,7 @@ class Flow:
         if self.throttled:
             return None
         missing = THROTTLE_ABOVE + 1 - len(self._tty.rx)
-        return self._tty.kernel.now if missing <= 0 else self._tty.lane_in.when(missing)
+        return self._tty.kernel.now if missing <= 0 else self._tty.receiver.when(self._tty.lane_in, missing)
 
     def throttle(self) -> None:
         """If the input buffer is nearly full, ask the device to stop, by RTS or by XOFF."""

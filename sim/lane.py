@@ -44,13 +44,13 @@ class Lane:
     def _end_ns(self) -> int:
         return self._start_ns + self._index * self._bits_ns // self._baud
 
-    def put(self, now_ns: int, data: bytes) -> None:
-        """Send `data` behind what is under way."""
+    def put(self, now_ns: int, data: bytes, gap_ns: int = 0) -> None:
+        """Send `data` behind what is under way, after a gap in which the line is idle."""
         if self.paused:
             self._held += data
         elif data:
-            if self._end_ns() < now_ns:
-                self._start_ns, self._index = now_ns, 0
+            if gap_ns or self._end_ns() < now_ns:
+                self._start_ns, self._index = max(now_ns, self._end_ns()) + gap_ns, 0
             self._bursts.append(Burst(self._start_ns, self._index, data, self._bits_ns, self._baud))
             self._index += len(data)
             self._size += len(data)
@@ -92,13 +92,22 @@ class Lane:
 
     def pending(self, now_ns: int) -> int:
         """How many bytes are not complete by `now_ns`, held ones included."""
-        count = self._size + len(self._held)
+        return self._size + len(self._held) - self.complete(now_ns)
+
+    def complete(self, now_ns: int) -> int:
+        """How many bytes that are not taken yet are complete by `now_ns`."""
+        count = 0
         for burst in self._bursts:
             complete = self._complete(burst, now_ns)
-            count -= complete
+            count += complete
             if complete < len(burst.data):
                 break
         return count
+
+    @property
+    def byte_ns(self) -> int:
+        """How long a byte that is put now takes."""
+        return self._bits_ns // self._baud
 
     @staticmethod
     def _complete(burst: Burst, now_ns: int) -> int:

@@ -13,32 +13,41 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .faults import Applied, Fault, FaultSchedule, Stall, Unplug
 from .flow import XOFF, XON
 from .kernel import Kernel
+from .profiles import Profile
 from .settings import Settings
 from .tty import Tty
 
 if TYPE_CHECKING:
     from .world import World
 
+MOST_MISMATCH = 0.04  # a receiver samples the middle of its bits: it is in the wrong one at the end of a byte beyond this
+
 
 class Line:
     """A simulated serial line, made by `World.serial`.
 
-    Attributes: `name` (of the port), `device`, `sent` (what the program sent, as far as it has reached the device), `received`
+    Attributes: `name` (of the port), `device`, `profile`, `faults` (a `FaultSchedule`), `sent` (what the program sent, as far as it has reached the device), `received`
     (what has come to the program's port while it was open), `overruns` (bytes lost because nobody read).
     """
 
-    def __init__(self, world: World, name: str, device: Any) -> None:
-        self.name, self.device = name, device
+    def __init__(self, world: World, name: str, device: Any, profile: Profile, faults: FaultSchedule) -> None:
+        self.name, self.device, self.profile, self.faults = name, device, profile, faults
         self.mirror = device is None
         self._world = world
         self._kernel: Kernel = world.kernel
         self._sent, self._received = bytearray(), bytearray()
         self._delivery: list[Any] | None = None
         self._plugged = True
-        self.rng = np.random.default_rng([world.seed, zlib.crc32(name.encode())])
+        seed = [world.seed, zlib.crc32(name.encode())]
+        self.rng = np.random.default_rng(seed)
+        self._garbage = np.random.default_rng([*seed, 1])
+        self._applied = Applied(faults, np.random.default_rng([*seed, 2]))
         self.tty = Tty(self._kernel, name, self)
+        for fault in faults:
+            self._schedule(fault)
 
     def __repr__(self) -> str:
         return f"<Line {self.name}, {'plugged in' if self._plugged else 'unplugged'}>"
@@ -106,6 +115,29 @@ class Line:
         tty.flow.stop("stall", False)
         tty.flow.stop_device("stall", False)
 
+    def _schedule(self, fault: Fault) -> None:
+        if isinstance(fault, Stall):
+            self._kernel.at(round(fault.at_s * 1e9), self._stall_if_in, fault)
+        elif isinstance(fault, Unplug):
+            self._kernel.at(round(fault.at_s * 1e9), self._unplug_if_in, fault)
+
+    def _stall_if_in(self, fault: Stall) -> None:
+        if self._plugged:
+            self.log("fault", repr(fault))
+            self.stall(fault.duration_s)
+
+    def _unplug_if_in(self, fault: Unplug) -> None:
+        if not self._plugged:
+            return
+        self.log("fault", repr(fault))
+        self.unplug()
+        if fault.replug_s is not None:
+            self._kernel.at(self._kernel.now + round(fault.replug_s * 1e9), self._replug_if_out)
+
+    def _replug_if_out(self) -> None:
+        if not self._plugged:
+            self.replug()
+
     # what the terminal tells ----------------------------------------------------------------------------------------------------
 
     def log(self, kind: str, data: bytes | str = "") -> None:
@@ -136,6 +168,7 @@ class Line:
         if tty.flow.by_xoff:
             data = data.translate(None, bytes([XON, XOFF]))
         if data:
+            data = self._as_heard(data)
             self.reached(data)
             self.log("sent", data)
             self._hook("on_data", data)
@@ -175,8 +208,19 @@ class Line:
         """The device begins to send one frame."""
         data = bytes(data)
         self.log("frame", data)
+        pieces, acted = self._applied.send(data, self._kernel.now)
+        for fault in acted:
+            self.log("fault", repr(fault))
         if self._plugged:
-            self.tty.receive(data)
+            for gap_ns, piece in pieces:
+                self.tty.receive(self._as_heard(piece), gap_ns)
+
+    def _as_heard(self, data: bytes) -> bytes:
+        """What the other end makes of `data` if the two ends do not agree on the rate: beyond 4 %, garbage."""
+        baud = getattr(self.device, "baudrate", None)
+        if baud is None or abs(self.tty.settings.baudrate / baud - 1) <= MOST_MISMATCH:
+            return data
+        return self._garbage.bytes(len(data))
 
     def set_modem(self, **lines: bool) -> None:
         """The device drives its modem lines."""

@@ -31,6 +31,7 @@ from .waits import drain, poll, wait_for
 if TYPE_CHECKING:
     from .world import World
 
+LOW_LATENCY = 0x2000
 _INT = struct.Struct("I")
 _MODEM = (
     (termios.TIOCM_RTS, "rts"), (termios.TIOCM_DTR, "dtr"), (termios.TIOCM_CTS, "cts"),
@@ -239,6 +240,8 @@ class FcntlShim(Shim):
             argument[4] = tty.serial_flags
         elif request == termios.TIOCSSERIAL:
             tty.serial_flags = argument[4]
+            tty.receiver.set_low_latency(bool(argument[4] & LOW_LATENCY))
+            tty.changed()
         else:
             raise OSError(errno.ENOTTY, os.strerror(errno.ENOTTY))
         return 0

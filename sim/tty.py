@@ -38,6 +38,7 @@ class Tty:
         self.custom_baud = 0
         self.settings = settings_of(self.attributes, 0)
         self.lane_in, self.lane_out = Lane(), Lane()
+        self.receiver = line.profile.fresh()
         self.rx = bytearray()
         self.files: set[Any] = set()
         self.owner: Any = None  # the file that holds the exclusive lock
@@ -92,7 +93,7 @@ class Tty:
     def when_readable(self, need: int = 1) -> int | None:
         """When `need` bytes can be read, or the line is gone; None if not enough are under way."""
         missing = need - len(self.rx)
-        return self.kernel.now if self.hung or missing <= 0 else self.lane_in.when(missing)
+        return self.kernel.now if self.hung or missing <= 0 else self.receiver.when(self.lane_in, missing)
 
     def when_writable(self) -> int | None:
         """When fewer than 256 bytes will be queued."""
@@ -109,7 +110,7 @@ class Tty:
     def settle(self) -> None:
         """Bring both buffers to this instant."""
         now_ns = self.kernel.now
-        data = self.lane_in.take(now_ns)
+        data = self.receiver.take(self.lane_in, now_ns)
         if data and self.files:
             self.line.arrived(data)
             if self.settings.xonxoff:
@@ -173,14 +174,14 @@ class Tty:
         else:
             self.line.expect()
 
-    def receive(self, data: bytes) -> None:
-        """What the other end begins to send now."""
+    def receive(self, data: bytes, gap_ns: int = 0) -> None:
+        """What the other end begins to send now, or after a gap."""
         if self.refresh is not None:
             self.refresh()
         self.settle()
         if self.settings.bytesize < 8:
             data = data.translate(_SEVEN[self.settings.bytesize])
-        self.lane_in.put(self.kernel.now, data)
+        self.lane_in.put(self.kernel.now, data, gap_ns)
         if self.settings.xonxoff:
             self._expect_flow(data)
         self.changed()
@@ -189,7 +190,7 @@ class Tty:
         """XON and XOFF act when they arrive, whether or not anybody looks."""
         before = self.lane_in.size - len(data)
         for position, byte in enumerate(data, 1):
-            at_ns = self.lane_in.when(before + position) if byte in (XON, XOFF) else None
+            at_ns = self.receiver.when(self.lane_in, before + position) if byte in (XON, XOFF) else None
             if at_ns is not None:
                 self.kernel.at(at_ns, self.settle)
 

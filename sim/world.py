@@ -13,7 +13,7 @@ import itertools
 import os
 import re
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import Any, Self
 
@@ -23,11 +23,13 @@ import serial
 from . import seam
 from . import serial as tty_shims
 from .device import SerialDevice, as_device
+from .faults import Fault, FaultSchedule
 from .files import Files
 from .kernel import Kernel
 from .line import Line
 from .pace import pace_of
 from .patches import Patches, install
+from .profiles import Profile, profile_of
 from .stacks import Watchdog
 from .task import Bell, Task
 from .trace import Trace
@@ -122,26 +124,28 @@ class World:
 
     # devices -----------------------------------------------------------------------------------------------------------------
 
-    def serial(self, name: str, device: Any = None, *, profile: str = "ideal", faults: Any = ()) -> Line:
+    def serial(self, name: str, device: Any = None, *, profile: str | Profile = "ideal", faults: Iterable[Fault] = ()) -> Line:
         """A simulated serial port: `serial.Serial(name)` opens it, whatever `name` is, and so does `sim://name`.
 
         Args:
             name: a path ("/dev/ttyUSB0") or a bare name ("imu").
             device: a `SerialDevice`, an object with some of its hooks, or a generator function of one argument. None: a
                 loopback plug, which sends everything back and joins RTS to CTS and DTR to DSR and CD.
+            profile: when bytes that came over the wire can be read: "ideal", "uart16550", "ftdi", "cdc_acm", or a call of one
+                of these functions.
+            faults: a list of faults or a `FaultSchedule`: what goes wrong with what the device sends.
 
         Returns:
             The line, to look at what went over it and to pull its plug.
         """
         self._check_usable()
-        if profile != "ideal":
-            raise ValueError(f'serial {name!r}: needed profile "ideal", was {profile!r}; the others are not in this version')
-        if faults:
-            raise ValueError(f"serial {name!r}: needed no faults, was {faults!r}; fault schedules are not in this version")
+        schedule = faults if isinstance(faults, FaultSchedule) else FaultSchedule(faults)
+        if schedule and device is None:
+            raise ValueError(f"serial {name!r}: needed a device for faults to act on, was a loopback plug; give it one that answers")
         device = as_device(device)
         if isinstance(device, SerialDevice) and device._line is not None and device._line._world is self:
             raise ValueError(f"serial {name!r}: needed a device of its own, {device._line.name!r} has this one; make another")
-        line = Line(self, name, device)
+        line = Line(self, name, device, profile_of(profile), schedule)
         self.claim(name, line)
         if isinstance(device, SerialDevice):
             device._line = line

@@ -1,0 +1,206 @@
+"""Faults are data: placed by index, printable, storable, logged, and they shrink."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+import serial
+from hypothesis import find, given, settings
+from hypothesis import strategies as st
+
+import sim
+from sim import Delay, Drop, Duplicate, FaultSchedule, Flip, Insert, Jitter, Noise, SerialDevice, Stall, Unplug, World
+from sim.faults import Applied
+from sim.strategies import chunking, disconnects, fault_schedule, faults, jitter
+
+PORT = "/dev/ttyUSB0"
+FRAMES = [b"ab", b"cde", b"", b"f", b"ghij"]
+SENT = b"".join(FRAMES)
+
+
+class Source(SerialDevice):
+    """Sends the frames, one each 10 ms, from the opening of the port on."""
+
+    def on_open(self):
+        for index, frame in enumerate(FRAMES):
+            self.send(frame, delay_s=0.01 * (index + 1))
+
+
+def received(schedule, duration_s=1.0, **options):
+    """What a program reads in `duration_s`."""
+    with World() as world:
+        line = world.serial(PORT, Source(), faults=schedule, **options)
+        with serial.Serial(PORT, 115200, timeout=duration_s) as port:
+            data = port.read(1000)
+        assert line.faults == FaultSchedule(schedule)
+        return data, [event.data for event in world.trace if event.kind == "fault"]
+
+
+@pytest.mark.parametrize(
+    ("fault", "expected"),
+    [
+        (Drop(byte=0), b"bcdefghij"),
+        (Drop(frame=1), b"abfghij"),
+        (Drop(frame=2), SENT),
+        (Flip(byte=3, mask=0x20), b"abcDefghij"),
+        (Flip(frame=4, mask=0xFF), b"abcdef\x98hij"),
+        (Duplicate(byte=5), b"abcdeffghij"),
+        (Duplicate(frame=1), b"abcdecdefghij"),
+        (Insert(byte=9, data=b"!?"), b"abcdefghi!?j"),
+        (Insert(frame=0, data=b"!"), b"!abcdefghij"),
+        (Delay(frame=1, delay_s=0.5), SENT),
+        (Drop(byte=99), SENT),
+    ],
+    ids=repr,
+)
+def test_each_fault_hits_its_byte_or_frame(fault, expected):
+    """Nothing else changes, and the trace names the fault if it acted."""
+    data, log = received([fault])
+    assert data == expected
+    assert log == ([] if fault == Drop(byte=99) else [repr(fault)])
+
+
+def test_a_delay_holds_up_what_follows_and_nothing_overtakes():
+    """The line is idle before the byte; the frames behind it queue."""
+
+    with World() as world:
+        world.serial(PORT, Source(), faults=[Delay(byte=3, delay_s=0.1)])
+        with serial.Serial(PORT, 10_000, timeout=1) as port:
+            got = []
+            for _ in SENT:
+                got.append((port.read(1), world.now_ns // 1_000_000))
+    assert got == [
+        (b"a", 11), (b"b", 12), (b"c", 21), (b"d", 122), (b"e", 123),
+        (b"f", 124), (b"g", 125), (b"h", 126), (b"i", 127), (b"j", 128),
+    ]  # fmt: skip
+
+
+def test_jitter_is_a_list_that_repeats():
+    """Frame k is late by the k-th entry."""
+    with World() as world:
+        world.serial(PORT, Source(), faults=[Jitter([0, 3000])])
+        with serial.Serial(PORT, 10_000, timeout=1) as port:
+            firsts = []
+            for frame in (b"ab", b"cde", b"f", b"ghij"):
+                port.read(1)
+                firsts.append(world.now_ns // 100_000)
+                port.read(len(frame) - 1)
+    assert firsts == [110, 240, 440, 510]
+
+
+def test_noise_lasts_as_long_as_it_should_and_is_seeded():
+    """At rate 1 bytes in the window are replaced, the others are not; two runs agree."""
+    first, second = received([Noise(0.015, 0.01, 1.0)]), received([Noise(0.015, 0.01, 1.0)])
+    assert first == second
+    data, log = first
+    assert (data[:2], data[5:]) == (b"ab", b"fghij")
+    assert data[2:5] != b"cde"
+    assert log == ["Noise(at_s=0.015, duration_s=0.01, rate=1.0)"]
+
+
+def test_stalls_and_unplugs_come_at_their_time():
+    """A stall loses nothing; an unplugged port fails, and may come back."""
+    data, log = received([Stall(0.012, 0.5)])
+    assert (data, log) == (SENT, ["Stall(at_s=0.012, duration_s=0.5)"])
+    with World() as world:
+        world.serial(PORT, Source(), faults=[Unplug(0.015, replug_s=0.1)])
+        port = serial.Serial(PORT, 115200, timeout=1)
+        assert port.read(2) == b"ab"
+        with pytest.raises(serial.SerialException):
+            port.read(3)
+        port.close()
+        time.sleep(0.2)
+        with serial.Serial(PORT, 115200, timeout=1) as again:
+            assert again.read(10) == SENT
+
+
+def test_the_order_of_a_list_and_other_faults_do_not_matter():
+    """Faults of one byte act in one order; removing one moves no other."""
+    both = [Insert(byte=0, data=b"!"), Flip(byte=0, mask=0x20), Drop(frame=3)]
+    assert received(both)[0] == received(both[::-1])[0] == b"!Abcdeghij"
+    assert received(both[1:])[0] == b"Abcdeghij"
+
+
+@pytest.mark.parametrize(
+    ("make", "text"),
+    [
+        (lambda: Drop(), "needed byte= or frame=, was neither"),
+        (lambda: Drop(byte=1, frame=1), "was both"),
+        (lambda: Drop(byte=-1), "an index from 0"),
+        (lambda: Flip(byte=1, mask=0), "a mask of 1 to 255"),
+        (lambda: Delay(byte=1, delay_s=0), "above 0 s"),
+        (lambda: Stall(-1), "a time from 0 s"),
+        (lambda: Jitter([]), "delays from 0 us"),
+    ],
+)
+def test_bad_faults_say_what_they_need(make, text):
+    """The message names kind, need and value."""
+    with pytest.raises(ValueError, match=text):
+        make()
+
+
+def test_bad_schedules_are_refused():
+    """What is no fault, and faults without a device to act on."""
+    with pytest.raises(TypeError, match="needed faults"):
+        FaultSchedule(["drop"])
+    with pytest.raises(ValueError, match="needed a kind of"):
+        FaultSchedule.from_json('[{"kind": "Explode"}]')
+    with World() as world, pytest.raises(ValueError, match="needed a device for faults to act on"):
+        world.serial("loop", faults=[Drop(byte=0)])
+
+
+SCHEDULES = st.one_of(faults(20, n_frames=5), fault_schedule(1.0), disconnects(1.0), jitter(500).map(lambda one: FaultSchedule([one])))
+
+
+@settings(deadline=None)
+@given(SCHEDULES)
+def test_a_schedule_is_python_and_json(schedule):
+    """`repr` evaluates to an equal schedule, and so does its JSON."""
+    assert eval(repr(schedule), vars(sim)) == schedule
+    assert FaultSchedule.from_json(schedule.to_json()) == schedule
+    assert hash(FaultSchedule(list(schedule))) == hash(schedule)
+
+
+@given(st.lists(st.binary(max_size=9), min_size=1, max_size=5), faults(30, n_frames=5))
+def test_bytes_out_are_bytes_in_but_for_the_faults(frames, schedule):
+    """Against a plain model: a list of bytes, each dropped, flipped, doubled or preceded by others."""
+    applied = Applied(schedule, None)
+    out = b"".join(part for frame in frames for _, part in applied.send(frame, 0)[0])
+    expected, first = b"", 0
+    for number, frame in enumerate(frames):
+        cells = [[b"", bytes([byte]), b""] for byte in frame]  # before, the byte, after
+        for kind in (Flip, Drop, Duplicate, Insert):
+            for fault in [fault for fault in schedule if type(fault) is kind]:
+                if fault.frame is not None:
+                    hit = cells if fault.frame == number else []
+                else:
+                    hit = cells[fault.byte - first :][:1] if first <= fault.byte else []
+                if not hit:
+                    continue
+                if kind is Flip and hit[0][1]:
+                    hit[0][1] = bytes([hit[0][1][0] ^ fault.mask])
+                elif kind is Drop:
+                    for cell in hit:
+                        cell[1] = b""
+                elif kind is Duplicate:
+                    hit[-1][2] += b"".join(cell[0] + cell[1] + cell[2] for cell in hit)
+                elif kind is Insert:
+                    hit[0][0] = fault.data + hit[0][0]
+        expected += b"".join(b"".join(cell) for cell in cells)
+        first += len(frame)
+    assert out == expected
+
+
+@given(st.binary(min_size=1, max_size=30).flatmap(lambda data: st.tuples(st.just(data), chunking(data))))
+def test_chunks_join_to_the_whole(case):
+    """No piece is empty and nothing is lost."""
+    data, chunks = case
+    assert b"".join(chunks) == data
+    assert all(chunks)
+
+
+def test_the_smallest_schedule_is_found():
+    """Of all schedules that lose the last frame, the one Hypothesis ends with is a single drop."""
+    smallest = find(faults(10, n_frames=5), lambda schedule: b"ghij" not in received(schedule)[0])
+    assert len(smallest) == 1
