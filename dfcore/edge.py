@@ -111,18 +111,10 @@ def input_names(book: Declared) -> list[str]:
 
 
 def _variadic_count(book: Declared, name: str) -> int:
-    """One more than the highest connected index of `*name`; one if the node has no other input."""
-    highest = 0 if book.signature.inputs else 1
-    for edge in book.edges:
-        end = edge.target.name
-        if (
-            edge.target.node is book.node
-            and end is not None
-            and end.startswith(f"{name}[")
-            and end[len(name) + 1 : -1].isdecimal()
-        ):
-            highest = max(highest, int(end[len(name) + 1 : -1]) + 1)
-    return highest
+    """How many edges `*name` has; one if the node has no other input."""
+    least = 0 if book.signature.inputs else 1
+    ends = [edge.target.name or "" for edge in book.edges if edge.target.node is book.node]
+    return max(least, sum(end.startswith(f"{name}[") for end in ends))
 
 
 def connect(source: Any, target: Any, options: dict[str, Any], graph: Declaration | None = None) -> Node:

@@ -85,6 +85,19 @@ def test_every_edge_of_the_other_path_holds_records():
     assert {"C -> D.y": (90, "B -> D.x")} == depths(graph)
 
 
+def test_the_worst_of_several_ways_counts():
+    """Where a path forks and joins again upstream, the one that needs most and the one that holds least."""
+    with Declaration() as graph:
+        a, b, c, d, e = noise(name="A"), total(name="B"), total(name="C"), add(name="D"), add(name="E")
+        a.to(b, batch=10, depth=40)
+        a.to(c, batch=50, depth=40)
+        b.to(d, depth=40)
+        c.to(d)
+        d.to(e)
+        a.to(e, depth=4)
+    assert {"A -> E.y": (50, "D -> E.x")} == depths(graph)
+
+
 def test_initial_records_come_first():
     """What is there before the run need not be waited for."""
     with Declaration() as graph:

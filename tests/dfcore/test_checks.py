@@ -220,6 +220,19 @@ def test_a_rate_is_for_emitters():
     assert expected == of_node(lambda: scale(rate_hz=10))
 
 
+def test_data_is_not_searched_for_nodes():
+    """A long list is data; a short one may hold friends."""
+    with Declaration() as graph:
+        source = noise()
+        with graph.context("a"):
+            one = scale(name="one")
+        source.to(one)
+    one.data = [source] * 1001
+    compile(graph)
+    one.data = [source] * 2
+    assert 1 == len(problems(graph))
+
+
 def test_what_is_wrong_with_a_class_is_said_once():
     """However many nodes it has."""
     with Declaration() as graph:

@@ -82,6 +82,16 @@ def test_built_ins_and_lambdas_work():
     """Anything with a signature becomes a node."""
     assert ("sin", "lambda") == (router("f8")(math.sin)().name, router("f8")(lambda x: x)().name)
     assert 0.0 == router("f8")(math.sin)().compute(0.0)
+    assert "signature" == router("f8")(Opaque())()._declared.signature.problems[0].code
+
+
+class Opaque:
+    """A callable that does not say what it takes."""
+
+    __signature__ = 3
+    __module__ = __name__
+
+    def __call__(self, value): ...
 
 
 @pytest.mark.parametrize(

@@ -173,6 +173,13 @@ def test_other_names_are_free():
     assert ("mine", np.dtype("f8"), "a") == (Mine().name, Mine().dtype, Mine()._name)
 
 
+def test_what_is_no_end_is_left_to_python():
+    """`node | 3` is a TypeError as between any two things."""
+    with pytest.raises(TypeError):
+        Sensor() | 3
+    assert None is Sensor().result
+
+
 def test_an_end_is_named_by_text():
     """`node[0]` and going through a node are errors, not endless."""
     with pytest.raises(TypeError, match=r'sensor\[...\]: needed the name of an end, was 0; write sensor\["name"\]'):

@@ -135,8 +135,14 @@ def test_what_does_not_fit_becomes_a_problem(function, expected):
 
 
 def test_a_function_without_signature_is_a_problem():
-    """A built-in that hides its signature has to be wrapped."""
-    (problem,) = read_signature(dict, "compute").problems
+    """A callable that hides it has to be wrapped."""
+
+    class Opaque:
+        __signature__ = 3
+
+        def __call__(self, value): ...
+
+    (problem,) = read_signature(Opaque(), "compute").problems
     assert ("signature", "wrap it in a `def`") == (problem.code, problem.do)
 
 

@@ -129,11 +129,12 @@ def test_an_input_has_one_edge():
 
 
 def test_every_input_is_connected():
-    """Of `*values` every place up to the highest; parameters without default too."""
+    """Of `*values` as many places as there are edges; parameters without default too."""
     with Declaration() as graph:
         scale(), show(), observer()
         noise().to(show()["values[1]"])
     expected = [
+        "noise -> show_2.values[1]: needed an input of `show_2`, was `values[1]`; did you mean `values[0]`?",
         'scale: needed an edge into its input `x`, was not connected; connect a node to scale["x"].',
         'show: needed an edge into its input `values[0]`, was not connected; connect a node to show["values[0]"].',
         'observer: needed an edge into its input `state`, was not connected; connect a node to observer["state"].',

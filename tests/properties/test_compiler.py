@@ -8,6 +8,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dfcore.advice import needed_depths
 from dfcore.compiler import compile
 from dfcore.declared import EDGE_OPTIONS, NODE_OPTIONS
 from dfcore.errors import GraphError, Problem
@@ -15,7 +16,7 @@ from dfcore.functions import emitter, router
 from dfcore.graph import Declaration
 from dfcore.loops import components, cycles, feedback, ranks
 from dfcore.plan import EVERY, KEEP, LATEST, PARAMETER
-from tests.properties.strategies import Shape, shapes
+from tests.properties.strategies import Shape, relay, shapes, source
 
 MANY = settings(max_examples=100, deadline=None)
 
@@ -139,6 +140,94 @@ def test_settings_carry_what_no_edge_feeds(shape: Shape):
         fed = {parameter.name for parameter in node.parameters if parameter.edge is not None}
         assert {parameter.name for parameter in node.parameters} == settable | fed
         assert set() == settable & fed
+
+
+class Way:
+    """A chain of edges from the emitter to the join, with what waits on each."""
+
+    def __init__(self, edges):
+        self.edges = [dict(edge, ring=0, passed=0, buffer=0) for edge in edges]
+
+    def settle(self, edge):
+        """A reader takes what it can without firing: those of its batch, or the records it passes over before the one it needs."""
+        batching = edge["batch"] > 1
+        while edge["ring"] and (edge["buffer"] < edge["batch"] if batching else edge["passed"] < edge["decimate"] - 1):
+            edge["ring"] -= 1
+            if edge["passed"] < edge["decimate"] - 1:
+                edge["passed"] += 1
+            else:
+                edge["passed"], edge["buffer"] = 0, edge["buffer"] + 1
+
+    def ready(self, index):
+        """Whether the reader of an edge has all that it needs of it."""
+        edge = self.edges[index]
+        return edge["buffer"] == edge["batch"] if edge["batch"] > 1 else edge["ring"] > 0
+
+    def room(self, index):
+        """Whether the writer of an edge may fire; behind the join there always is."""
+        return index == len(self.edges) or self.edges[index]["ring"] < self.edges[index]["depth"]
+
+    def write(self, index):
+        """The writer of an edge fires."""
+        self.edges[index]["ring"] += 1
+        self.settle(self.edges[index])
+
+    def relay(self):
+        """Every node between the ends fires, from the last to the first, until none can."""
+        moved = True
+        while moved:
+            moved = False
+            for index in reversed(range(len(self.edges) - 1)):
+                if self.ready(index) and self.room(index + 1):
+                    edge = self.edges[index]
+                    if edge["batch"] > 1:
+                        edge["buffer"] = 0
+                    else:
+                        edge["ring"], edge["passed"] = edge["ring"] - 1, 0
+                    self.settle(edge)
+                    self.write(index + 1)
+                    moved = True
+
+
+def fires(ways):
+    """Whether the join at the end of the ways fires once: the emitter plays until nothing moves."""
+    ways = [Way(edges) for edges in ways]
+    while not all(way.ready(len(way.edges) - 1) for way in ways):
+        if not all(way.room(0) for way in ways):
+            return False
+        for way in ways:
+            way.write(0)
+            way.relay()
+    return True
+
+
+wires = st.fixed_dictionaries({"depth": st.integers(1, 6), "batch": st.integers(1, 5), "decimate": st.integers(1, 3)})
+
+
+@MANY
+@given(st.tuples(st.lists(wires, min_size=1, max_size=3), st.lists(wires, min_size=1, max_size=3)))
+def test_the_depths_for_declared_ratios_are_exact(ways):
+    """RULES 22: two ways from an emitter to a join are advised on iff the join never fires; the advice is the least that helps."""
+
+    def advice(ways):
+        with Declaration() as graph:
+            start, join = source(), relay()
+            for edges in ways:
+                node = start
+                for edge in edges[:-1]:
+                    node = node.to(relay(), **edge)
+                node.to(join, **edges[-1])
+        plan = compile(graph)
+        found = needed_depths(plan.nodes, plan.outputs, plan.edges)
+        return {plan.nodes[1].inputs.index(edge): depth for edge, (depth, _) in found.items()}
+
+    assert fires(ways) == (not advice(ways))
+    for way, depth in advice(ways).items():
+        better = [list(edges) for edges in ways]
+        better[way][-1] = {**ways[way][-1], "depth": depth}
+        assert fires(better) and not advice(better)
+        better[way][-1] = {**ways[way][-1], "depth": depth - 1}
+        assert not fires(better)
 
 
 anything = (
