@@ -5,7 +5,7 @@ Law: a process whose parent died ends, even if it hangs in native code or holds 
 here starts an alarm that nobody catches. Until then there is time for a safe output.
 """
 
-from libc.errno cimport errno
+from cpython.exc cimport PyErr_SetFromErrno
 from libc.signal cimport SIGALRM, SIGTERM
 from posix.signal cimport SIG_UNBLOCK, sigaction, sigaction_t, sigaddset, sigemptyset, sigprocmask, sigset_t
 from posix.unistd cimport alarm, getppid, pid_t
@@ -50,7 +50,7 @@ def die_with_parent(pid_t parent, unsigned int grace_s):
     action.sa_handler = on_terminate
     sigaction(SIGTERM, &action, NULL)
     if prctl(PR_SET_PDEATHSIG, SIGTERM, 0, 0, 0) < 0:
-        raise OSError(errno, "prctl(PR_SET_PDEATHSIG)")
+        PyErr_SetFromErrno(OSError)
     sigemptyset(&set)
     sigaddset(&set, SIGTERM)
     sigaddset(&set, SIGALRM)
@@ -61,4 +61,4 @@ def die_with_parent(pid_t parent, unsigned int grace_s):
 def lock_memory():
     """Keep every page of this process that was touched once, now or later, in memory. `OSError` where it may not."""
     if mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) < 0:
-        raise OSError(errno, "mlockall")
+        PyErr_SetFromErrno(OSError)

@@ -78,6 +78,8 @@ class Supervisor:
         try:
             self.eventfds = tuple(os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK) for _ in range(len(plan.contexts) + 1))
             self.places = places(plan, memory, nodes, self.eventfds, seed, digest)
+            for place in self.places:
+                self.warnings += [f"context {place.name}: {sentence}" for sentence in place.refused]
         except BaseException:
             self._close_bells()
             self.line.close()
@@ -219,6 +221,7 @@ class Supervisor:
                 place.ready = True
             case ("refused", sentences):
                 place.refused += sentences
+                self.warnings += [f"context {place.name}: {sentence}" for sentence in sentences]
             case ("warning", text):
                 self.warnings.append(text)
             case ("failed", at_ns, error):

@@ -32,8 +32,8 @@ def _digits(number: float) -> int:
     return 2 if number < 9.995 else 1 if number < 99.95 else 0
 
 
-def _seconds(name: str) -> Callable[[Any], str]:
-    return lambda part: duration(getattr(part, name) * 1e9)
+def _seconds(name: str) -> Callable[[Any], str | None]:
+    return lambda part: duration(getattr(part, name) * 1e9) if getattr(part, name) else None
 
 
 def _percentile(name: str, p: float) -> Callable[[Any], str]:
@@ -95,6 +95,6 @@ def tell(report: Report) -> str:
 
 def _table(heading: str, members: Mapping[str, Any], columns: Iterable[Column]) -> str:
     shown = [(name, [show(part) for part in members.values()]) for name, show in columns]
-    kept = [(name, cells) for name, cells in shown if name in _ALWAYS or any(cell not in (0, None, "", "0") for cell in cells)]
+    kept = [(name, cells) for name, cells in shown if name in _ALWAYS or any(cell not in (0, None, "") for cell in cells)]
     rows = [[name, *cells] for name, cells in zip(members, zip(*(cells for _, cells in kept)))]
     return table([heading, *(name for name, _ in kept)], rows, align="<" + ">" * len(kept))
