@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 from collections.abc import Mapping
 from types import TracebackType
@@ -28,6 +29,8 @@ from .worker import GRACE_S, AsyncRunner, aserve_open, aserve_rest, serve, serve
 
 #: Time zero lies this far in the future when GO is given, so that no context hears of it too late (RULES 37).
 LEAD_NS = 2_000_000
+#: While nodes share the interpreter with other threads: a busy one keeps it from the others this long (RULES 33).
+SWITCH_INTERVAL_S = 1e-4
 
 
 class Supervisor:
@@ -73,6 +76,7 @@ class Supervisor:
         self._watcher: Watcher | None = None
         self._signals: Signals | None = None
         self._interrupts = 0
+        self._switch_interval_s: float | None = None  # of the program, while ours is in force
         self._stop_wanted = self._closed = False
         self.eventfds: tuple[int, ...] = ()
         try:
@@ -90,6 +94,9 @@ class Supervisor:
     def begin(self) -> None:
         """Start every process and thread; they open their nodes. Signals are taken over if this is the main thread."""
         self._signals = Signals(self._shall_interrupt)
+        if threading.current_thread() is not threading.main_thread() or any(place.kind == "thread" for place in self.places):
+            self._switch_interval_s = sys.getswitchinterval()
+            sys.setswitchinterval(min(SWITCH_INTERVAL_S, self._switch_interval_s))
         self._watcher = Watcher(self, self._signals)
         self._watcher.start()
         for place in self.places:
@@ -166,6 +173,8 @@ class Supervisor:
             self._signals.give_back()
         with self._changed:
             self._closed = True
+        if self._switch_interval_s is not None:
+            sys.setswitchinterval(self._switch_interval_s)
         for place in self.places:
             place.close()
         self._close_bells()
@@ -279,6 +288,9 @@ class Supervisor:
         """See that everybody ends: of their own accord, or killed by the watcher. A thread cannot be killed."""
         if not all(place.over for place in self.places):
             self.abort()
+        for place in self.places:
+            if place.kind == "thread" and place.thread is None and not place.done:
+                self.hear(place.context.index, ("done", {}, {}))
         place = self.places[0]
         if not place.done:
             if place.runner is None:

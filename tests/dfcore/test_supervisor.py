@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 import threading
 import time
 
@@ -11,7 +12,7 @@ from dfcore import Collector, Emitter, Graph, NodeFailed
 from dfcore.compiler import compile
 from dfcore.control import ABORT, NEW, STOP, RunLine
 from dfcore.memory import Memory
-from dfcore.supervisor import LEAD_NS, Supervisor
+from dfcore.supervisor import LEAD_NS, SWITCH_INTERVAL_S, Supervisor
 
 CONTEXTS = ("inline", "one", "two")
 
@@ -244,6 +245,19 @@ def test_closing_halfway_leaves_nothing(steps):
         raise ZeroDivisionError
     run.close()
     assert set(stage.of("open")) == set(stage.of("close"))
+
+
+def test_threads_take_turns_often_while_they_run_nodes():
+    """RULES 33: the switch interval is short during the run, and the program's own afterwards."""
+    before, during = sys.getswitchinterval(), []
+
+    def then(run):
+        during.append(sys.getswitchinterval())
+        run.stop()
+
+    Stage().play(then)
+    assert [pytest.approx(SWITCH_INTERVAL_S)] == during
+    assert before == sys.getswitchinterval()
 
 
 def test_waiting_has_a_limit():
