@@ -49,6 +49,7 @@ cdef class Scheduler:
     cdef int nremote_inputs, nremote_outputs
     cdef bint looking            # for readers that left
     cdef bint owing
+    cdef uint64_t sweeps
     cdef int64_t paid_ns
     cdef list file_cells
     cdef dict outputs

@@ -66,6 +66,7 @@ cdef extern from *:
 cdef enum:
     FREE_COST_NS = 1000
     OWED_NS = 50000
+    LOOK_EVERY = 64  # sweeps between two looks for readers that left, of a context that never sleeps
     MOST_IN_AN_INSTANT = 1000000
 
 #: States of a node in its counters, as in `counters.py`.
@@ -287,6 +288,8 @@ cdef class Scheduler:
         cdef uint64_t bits, later
         cdef Cell cell = None
         self.advance(now_ns)
+        self.sweeps += 1
+        self.looking = self.sweeps % LOOK_EVERY == 0
         self.poll_words()
         try:
             for word in range(self.nwords):
