@@ -32,6 +32,9 @@
 #define DF_SWAP(word, expected, value) \
     atomic_compare_exchange_strong_explicit(word, expected, value, memory_order_seq_cst, memory_order_acquire)
 
+/* The answer 1 has taken the writer's wish back: who drops it has lost the stroke, and the writer may sleep for ever. */
+#define DF_MUST_RING __attribute__((warn_unused_result))
+
 enum { DF_WAIT, DF_DROP_NEW, DF_DROP_OLDEST, DF_LATEST };
 
 /* Shared memory ------------------------------------------------------------------------------------------------------------ */
@@ -446,7 +449,7 @@ static inline void df_reader_init(df_reader *r, df_ring ring, df_reader_words *w
 }
 
 /* After a moved tail, a cleared lease or a leave: whether the writer sleeps for it and is to be rung by the caller (RULES 1). */
-static inline int df_answer(df_want_words *want) {
+DF_MUST_RING static inline int df_answer(df_want_words *want) {
     atomic_thread_fence(memory_order_seq_cst);      // pairs with df_want: tail, lease, gone stay before the look at want
     if (!DF_LOAD(&want->want, relaxed)) return 0;   // ordered by the fence above
     return atomic_exchange_explicit(&want->want, 0, memory_order_acq_rel) != 0; // pairs with df_want: one reader rings
@@ -518,7 +521,7 @@ static inline int32_t df_take(df_reader *r) {
     return r->held = (int32_t)DF_LOAD(&r->ring.index[r->entry], relaxed); // pairs with df_publish: the head was acquired
 }
 
-static inline int df_finish(df_reader *r, int counted) {
+DF_MUST_RING static inline int df_finish(df_reader *r, int counted) {
     if (r->policy == DF_WAIT || r->policy == DF_DROP_NEW) {
         r->tail++;
         r->entry = df_next_entry(&r->ring, r->entry);
@@ -539,10 +542,10 @@ static inline int df_finish(df_reader *r, int counted) {
 }
 
 /* Let the record in hand go, counted as taken. 1: ring the writer. */
-static inline int df_release(df_reader *r) { return r->held < 0 ? 0 : df_finish(r, 1); }
+DF_MUST_RING static inline int df_release(df_reader *r) { return r->held < 0 ? 0 : df_finish(r, 1); }
 
 /* Let the record in hand, or else the next one, go without counting it (decimated, tombstone, stale). 1: ring the writer. */
-static inline int df_pass(df_reader *r) { return df_take(r) < 0 ? 0 : df_finish(r, 0); }
+DF_MUST_RING static inline int df_pass(df_reader *r) { return df_take(r) < 0 ? 0 : df_finish(r, 0); }
 
 /* Make the record in hand unread again, as if it had not been looked at. Not for DF_DROP_OLDEST, whose tail has two writers. */
 static inline void df_put_back(df_reader *r) {
@@ -569,7 +572,7 @@ static inline int df_keep(df_reader *r) {
 }
 
 /* The kept view is gone. 1: ring the writer. */
-static inline int df_unkeep(df_reader_words *words, df_want_words *want, int which) {
+DF_MUST_RING static inline int df_unkeep(df_reader_words *words, df_want_words *want, int which) {
     DF_STORE(&words->lease[which], 0, release); // pairs with df_read_leases: the reading of the slot stays before
     return df_answer(want);
 }
@@ -587,7 +590,7 @@ static inline int df_ended(df_reader *r) {
 }
 
 /* This reader reads no more; its kept views stay valid. 1: ring the writer. */
-static inline int df_leave(df_reader *r) {
+DF_MUST_RING static inline int df_leave(df_reader *r) {
     r->held = -1;
     DF_STORE(&r->words->lease[0], 0, release); // pairs with df_read_leases: the reading of the slot stays before
     DF_STORE(&r->words->gone, 1, release);     // pairs with df_gone_word: the reading of the slot stays before
