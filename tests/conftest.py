@@ -7,6 +7,7 @@ test after which a thing was there.
 from __future__ import annotations
 
 import faulthandler
+import os
 import sys
 from collections.abc import Iterator
 
@@ -17,6 +18,17 @@ from tests.leaks import Leaks
 
 TEST_LIMIT_S = 120
 CAMPAIGN_LIMIT_S = 3600
+STDERR = pytest.StashKey[int]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Keep the standard error that the user sees: while a test runs, descriptor 2 is a file."""
+    config.stash[STDERR] = os.dup(sys.__stderr__.fileno())
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Give it back."""
+    os.close(config.stash[STDERR])
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -33,7 +45,7 @@ def leaks() -> Iterator[Leaks]:
 def alone(request: pytest.FixtureRequest, leaks: Leaks) -> Iterator[None]:
     """Look for leaks after each test, and end the session with every thread's stack when a test hangs."""
     limit_s = CAMPAIGN_LIMIT_S if request.node.get_closest_marker("campaign") else TEST_LIMIT_S
-    faulthandler.dump_traceback_later(limit_s, exit=True, file=sys.__stderr__)
+    faulthandler.dump_traceback_later(limit_s, exit=True, file=request.config.stash[STDERR])
     yield
     faulthandler.cancel_dump_traceback_later()
     leaks.look(request.node.nodeid)
