@@ -29,7 +29,7 @@ except ImportError:
     sys.exit("cartpole: needs pyserial; install it with `python -m pip install pyserial`.")
 
 from cartpole_frames import Frames
-from cartpole_model import FORCE_LIMIT, JUMP, F, G, K, L
+from cartpole_model import FORCE_LIMIT, STRANGE, F, G, K, L
 from cartpole_picture import draw
 from cartpole_plant import Plant, started
 
@@ -109,7 +109,7 @@ class Observer(Router):
         ahead = readout.vector if self.state is None else F @ self.state + G[:, 0] * control
         surprise = readout.vector - ahead
         # A cart does not jump: such a reading is passed over, unless they all say so.
-        self.strange = self.strange + 1 if (abs(surprise) > JUMP).any() else 0
+        self.strange = self.strange + 1 if surprise @ STRANGE @ surprise > 1 else 0
         if self.strange == 0:
             self.state = ahead + L @ surprise
         elif self.strange < SURE:

@@ -22,8 +22,8 @@ FORCE_LIMIT = 20.0  # N: what the motor can do
 #: Standard deviation of the sensor noise: m, m/s, rad, rad/s. The plant adds it, the observer is tuned to it.
 NOISE = np.array([0.002, 0.02, 0.002, 0.02])
 
-#: More than a reading can differ from what was expected, some lost readings included.
-JUMP = 25 * NOISE
+#: d' STRANGE d > 1 for a difference d to what was expected that no cart makes, even if some readings were lost: 25 deviations.
+STRANGE = np.diag((25 * NOISE) ** -2)
 
 #: What the linear model does not know, as a force in N: the bend of the sine, and the 2 ms that a frame is on its way.
 UNKNOWN_FORCE = 0.5

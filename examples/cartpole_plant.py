@@ -58,7 +58,7 @@ class Plant(SerialDevice):
     def measure(self) -> None:
         """Sends one reading."""
         self.advance()
-        self.send(self.readings.pack(*(self.plant.state + self.rng.normal(0.0, NOISE))))
+        self.send(self.readings.pack(*(self.plant.state + NOISE * self.rng.standard_normal(4)).tolist()))
 
 
 @contextmanager
