@@ -8,24 +8,27 @@ from __future__ import annotations
 import errno
 import itertools
 import os
+import select
 from collections.abc import Callable
 from typing import Any
 
 from .kernel import Kernel
+from .pace import WallPace
 from .task import Bell
 from .tty import Tty
 from .watch import Watch
 
 FIRST_FD = 1 << 20
+_real_select = select.select
 _numbers = itertools.count(FIRST_FD)
 
 
 class File:
     """An open simulated file: what `readable`, `writable` and `watch` need to know."""
 
-    def __init__(self, kernel: Kernel) -> None:
+    def __init__(self, kernel: Kernel, fd: int | None = None) -> None:
         self.kernel = kernel
-        self.fd = next(_numbers)
+        self.fd = next(_numbers) if fd is None else fd
         self.nonblocking = False
         self.open = True
         self._bells: list[Bell] = []
@@ -145,6 +148,40 @@ class PipeEnd(File):
         return len(data)
 
 
+class RealFile(File):
+    """A file of the machine, in a world whose time is that of the machine."""
+
+    def __init__(self, kernel: Kernel, fd: int) -> None:
+        if not isinstance(kernel.pace, WallPace):
+            raise ValueError(  # noqa: TRY004 - it is the clock that does not fit
+                f"world: needed a simulated file, was the real file {fd}; real sockets and pipes have no virtual time: "
+                'use them outside the world, or open World(clock="wall")'
+            )
+        super().__init__(kernel, fd)
+        self._pace = kernel.pace
+
+    def readable(self, need: int = 1) -> bool:
+        """Whether a read returns at once."""
+        return bool(_real_select([self.fd], [], [], 0)[0])
+
+    def writable(self) -> bool:
+        """Whether a write takes something."""
+        return bool(_real_select([], [self.fd], [], 0)[1])
+
+    def watch(self, bell: Bell | None, need: int, write: bool) -> Callable[[], None]:
+        """Ring `bell` when it is readable, or writable."""
+
+        def ring() -> None:
+            if bell is not None:
+                self.kernel.wake(bell)
+
+        if write:
+            self._pace.add_writer(self.fd, ring)
+            return lambda: self._pace.remove_writer(self.fd)
+        self._pace.add_reader(self.fd, ring)
+        return lambda: self._pace.remove_reader(self.fd)
+
+
 class Files:
     """The open simulated files of one world, by number."""
 
@@ -161,6 +198,10 @@ class Files:
     def get(self, fd: int) -> File | None:
         """The file of that number, or None."""
         return self._files.get(fd)
+
+    def any(self, fd: int) -> File:
+        """The simulated file of that number, or, in a world in real time, the real one."""
+        return self[fd] if fd >= FIRST_FD else RealFile(self._kernel, fd)
 
     def __contains__(self, fd: object) -> bool:
         return fd in self._files

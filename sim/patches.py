@@ -77,7 +77,8 @@ def install(kernel: Kernel, files: Files, patches: Patches) -> None:
     patches.set(policy, "_loop_factory", staticmethod(aio.loop_factory(kernel, files, policy._loop_factory)))
 
 
-def _from_real_caller() -> bool:
+def from_real_caller() -> bool:
+    """Whether the caller of the function that asks is one that sees real time."""
     return str(sys._getframe(2).f_globals.get("__name__", "")).partition(".")[0] in REAL_CALLERS
 
 
@@ -87,7 +88,7 @@ def _clocks(kernel: Kernel) -> list[tuple[Any, Callable[..., Any]]]:
 
     def seconds(real: Callable[[], float]) -> Callable[[], float]:
         def clock() -> float:
-            if get_ident() not in tasks or _from_real_caller():
+            if get_ident() not in tasks or from_real_caller():
                 return real()
             kernel.poll()
             return kernel.now / 1e9
@@ -96,7 +97,7 @@ def _clocks(kernel: Kernel) -> list[tuple[Any, Callable[..., Any]]]:
 
     def nanoseconds(real: Callable[[], int]) -> Callable[[], int]:
         def clock_ns() -> int:
-            if get_ident() not in tasks or _from_real_caller():
+            if get_ident() not in tasks or from_real_caller():
                 return real()
             kernel.poll()
             return kernel.now
@@ -106,7 +107,7 @@ def _clocks(kernel: Kernel) -> list[tuple[Any, Callable[..., Any]]]:
     real_sleep = time.sleep
 
     def sleep(seconds: float) -> None:
-        if get_ident() not in tasks or _from_real_caller():
+        if get_ident() not in tasks or from_real_caller():
             return real_sleep(seconds)
         duration_ns = round(seconds * 1e9)
         if duration_ns < 0:
@@ -133,13 +134,13 @@ def _makers(kernel: Kernel) -> list[tuple[Any, Callable[..., Any]]]:
     python_queue: Any = queue._PySimpleQueue  # type: ignore[attr-defined]
 
     def make_lock() -> Any:
-        return Lock(kernel) if get_ident() in tasks and not _from_real_caller() else real_lock()
+        return Lock(kernel) if get_ident() in tasks and not from_real_caller() else real_lock()
 
     def make_rlock(*args: Any, **keywords: Any) -> Any:
-        return python_rlock() if get_ident() in tasks and not _from_real_caller() else real_rlock(*args, **keywords)
+        return python_rlock() if get_ident() in tasks and not from_real_caller() else real_rlock(*args, **keywords)
 
     def make_queue() -> Any:
-        return python_queue() if get_ident() in tasks and not _from_real_caller() else real_queue()
+        return python_queue() if get_ident() in tasks and not from_real_caller() else real_queue()
 
     return [(real_lock, make_lock), (real_rlock, make_rlock), (real_queue, make_queue)]
 
@@ -150,7 +151,7 @@ def _start_threads(kernel: Kernel, patches: Patches) -> None:
     real_start = getattr(threading, name)
 
     def start(function: Callable[..., Any], *args: Any, **keywords: Any) -> Any:
-        if kernel.current() is None or _from_real_caller():
+        if kernel.current() is None or from_real_caller():
             return real_start(function, *args, **keywords)
         thread = getattr(function, "__self__", None)
         task = kernel.admit(getattr(thread, "name", "thread"))

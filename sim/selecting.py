@@ -1,4 +1,7 @@
-"""`select` and `poll` over simulated files.
+"""`select`, `poll`, `epoll` and `selectors` over simulated files.
+
+Laws: what is asked about simulated files parks the task; what is asked about real ones alone goes to the machine, as it always did.
+Both together need a world in real time, since a real file has no virtual time. A wait for nothing is a sleep.
 
 A read of n bytes parks once and not n times: `select` looks at how many bytes the `Serial.read` that called it still wants.
 """
@@ -6,34 +9,56 @@ A read of n bytes parks once and not n times: `select` looks at how many bytes t
 from __future__ import annotations
 
 import select
+import selectors
 import sys
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import serial.serialposix
 
 from .files import FIRST_FD, TtyFile
+from .patches import Patches, from_real_caller
 from .shim import Shim
 from .waits import wait_for
 
+if TYPE_CHECKING:
+    from .world import World
+
 MOST_WANTED = 1024
 _READ = serial.serialposix.Serial.read.__code__
+_real_select, _real_poll, _real_epoll = select.select, select.poll, select.epoll
+
+
+def _number(file: Any) -> int:
+    return file if isinstance(file, int) else int(file.fileno())
 
 
 class SelectShim(Shim):
-    """`select`: `select` and `poll`."""
+    """`select`: `select`, `poll` and `epoll`."""
 
     _real = select
 
     def select(self, rlist: Any, wlist: Any, xlist: Any, timeout: float | None = None) -> tuple[list[Any], list[Any], list[Any]]:
         """Wait until one of the files is ready, or the time is over."""
-        if not any(self._ours(fd) for fd in (*rlist, *wlist)):
-            return select.select(rlist, wlist, xlist, timeout)
-        need = self._wanted(sys._getframe(1)) if rlist and timeout != 0 else 1
+        if not self._world.member() or from_real_caller():
+            return _real_select(rlist, wlist, xlist, timeout)
+        reads, writes = {_number(file): file for file in rlist}, {_number(file): file for file in wlist}
+        if self.stays_real({*reads, *writes}):
+            return _real_select(rlist, wlist, xlist, timeout)
+        need = self._wanted(sys._getframe(1)) if reads and timeout != 0 else 1
+        ready = self.wait(reads, writes, timeout, need)
+        return [reads[fd] for fd, write in ready if not write], [writes[fd] for fd, write in ready if write], []
+
+    def stays_real(self, numbers: set[int]) -> bool:
+        """Whether only the machine knows these files, and this world cannot wait for them."""
+        return bool(numbers) and self._kernel.virtual and max(numbers) < FIRST_FD
+
+    def wait(self, reads: Any, writes: Any, timeout_s: float | None, need: int = 1) -> list[tuple[int, bool]]:
+        """Park until some are ready; those that are, as (number, write)."""
         files = self._files
-        wishes = [(files[fd], need, False) for fd in rlist] + [(files[fd], 0, True) for fd in wlist]
-        until_ns = None if timeout is None else self._kernel.now + max(0, round(timeout * 1e9))
-        ready = wait_for(self._kernel, wishes, until_ns)
-        return [f.fd for f, _, write in ready if not write], [f.fd for f, _, write in ready if write], []
+        wishes = [(files.any(fd), need, False) for fd in reads] + [(files.any(fd), 0, True) for fd in writes]
+        until_ns = None if timeout_s is None else self._kernel.now + max(0, round(timeout_s * 1e9))
+        return [(file.fd, write) for file, _, write in wait_for(self._kernel, wishes, until_ns)]
 
     @staticmethod
     def _wanted(frame: Any) -> int:
@@ -45,7 +70,16 @@ class SelectShim(Shim):
 
     def poll(self) -> Any:
         """A poll object for simulated and real files."""
-        return Poll(self) if self._world.member() else select.poll()
+        return Poll(self) if self._world.member() and not from_real_caller() else _real_poll()
+
+    def epoll(self, sizehint: int = -1, flags: int = 0) -> Any:
+        """An epoll object for simulated and real files."""
+        return Epoll(self) if self._world.member() and not from_real_caller() else _real_epoll(sizehint, flags)
+
+    def hung(self, fd: int) -> bool:
+        """Whether the line behind a number is gone."""
+        file = self._files.get(fd)
+        return isinstance(file, TtyFile) and file.tty.hung
 
 
 class Poll:
@@ -55,27 +89,73 @@ class Poll:
         self._shim = shim
         self._events: dict[int, int] = {}
 
-    def register(self, fd: Any, events: int = select.POLLIN | select.POLLPRI | select.POLLOUT) -> None:
+    def register(self, fd: Any, eventmask: int = select.POLLIN | select.POLLPRI | select.POLLOUT) -> None:
         """Look at `fd` too."""
-        self._events[fd if isinstance(fd, int) else fd.fileno()] = events
+        self._events[_number(fd)] = eventmask
 
-    modify = register
+    def modify(self, fd: Any, eventmask: int) -> None:
+        """Look for other events of `fd`."""
+        if _number(fd) not in self._events:
+            raise FileNotFoundError(2, "No such file or directory")
+        self._events[_number(fd)] = eventmask
 
     def unregister(self, fd: Any) -> None:
         """Look at `fd` no more."""
-        del self._events[fd if isinstance(fd, int) else fd.fileno()]
+        del self._events[_number(fd)]
 
-    def poll(self, timeout_ms: float | None = None) -> list[tuple[int, int]]:
-        """Pairs of number and events that are ready, after at most `timeout_ms`."""
+    def poll(self, timeout: float | None = None) -> list[tuple[int, int]]:
+        """Pairs of number and events that are ready, after at most `timeout` milliseconds."""
+        if self._shim.stays_real(set(self._events)):
+            return self._poll_real(timeout)
+        return self._wait(None if timeout is None or timeout < 0 else timeout / 1e3)
+
+    def _poll_real(self, timeout_ms: float | None) -> list[tuple[int, int]]:
+        real = _real_poll()
+        for fd, events in self._events.items():
+            real.register(fd, events)
+        return real.poll(timeout_ms)
+
+    def _wait(self, timeout_s: float | None) -> list[tuple[int, int]]:
         reads = [fd for fd, events in self._events.items() if events & select.POLLIN]
         writes = [fd for fd, events in self._events.items() if events & select.POLLOUT]
-        timeout_s = None if timeout_ms is None or timeout_ms < 0 else timeout_ms / 1e3
-        readable, writable, _ = self._shim.select(reads, writes, [], timeout_s)
-        return [(fd, self._bits(fd, readable, writable)) for fd in self._events if fd in readable or fd in writable]
+        found: dict[int, int] = {}
+        for fd, write in self._shim.wait(reads, writes, timeout_s):
+            found[fd] = found.get(fd, 0) | (select.POLLOUT if write else select.POLLIN)
+        return [(fd, bits | (select.POLLHUP | select.POLLERR if self._shim.hung(fd) else 0)) for fd, bits in found.items()]
 
-    def _bits(self, fd: int, readable: list[int], writable: list[int]) -> int:
-        bits = (select.POLLIN if fd in readable else 0) | (select.POLLOUT if fd in writable else 0)
-        file = self._shim._files[fd] if fd >= FIRST_FD else None
-        if isinstance(file, TtyFile) and file.tty.hung:
-            bits |= select.POLLHUP | select.POLLERR
-        return bits
+
+class Epoll(Poll):
+    """`select.epoll` over simulated files; always level-triggered."""
+
+    closed = False
+
+    def poll(self, timeout: float | None = None, maxevents: int = -1) -> list[tuple[int, int]]:
+        """Pairs of number and events that are ready, after at most `timeout` seconds."""
+        if timeout is not None and timeout < 0:
+            timeout = None
+        if self._shim.stays_real(set(self._events)):
+            found = self._poll_real(None if timeout is None else timeout * 1e3)
+        else:
+            found = self._wait(timeout)
+        return found if maxevents < 0 else found[:maxevents]
+
+    def close(self) -> None:
+        """Look at nothing any more."""
+        self._events.clear()
+        self.closed = True
+
+    def __enter__(self) -> Epoll:  # noqa: PYI034 - as the real one
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def install_select(world: World, patches: Patches) -> None:
+    """Replace the functions that wait for files, for the tasks of `world`."""
+    shim = SelectShim(world)
+    real: list[Callable[..., Any]] = [_real_select, _real_poll, _real_epoll]
+    patches.rebind({id(function): shim_function for function, shim_function in zip(real, (shim.select, shim.poll, shim.epoll), strict=True)})
+    patches.set(selectors.SelectSelector, "_select", staticmethod(shim.select))
+    patches.set(selectors.PollSelector, "_selector_cls", staticmethod(shim.poll))
+    patches.set(selectors.EpollSelector, "_selector_cls", staticmethod(shim.epoll))

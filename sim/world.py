@@ -30,6 +30,7 @@ from .line import Line
 from .pace import pace_of
 from .patches import Patches, install
 from .profiles import Profile, profile_of
+from .selecting import install_select
 from .stacks import Watchdog
 from .task import Bell, Task
 from .trace import Trace
@@ -80,6 +81,7 @@ class World:
         self.kernel.enter()
         self._watchdog = Watchdog(self.kernel)
         install(self.kernel, self.files, self._patches)
+        install_select(self, self._patches)
         for target, name, value in tty_shims.patches(self):
             self._patches.set(target, name, value)
         seam.enter(self)
