@@ -91,3 +91,4 @@ cdef class Cell:
 cdef class Live:
     cdef Cell cell
     cdef dict private
+    cdef object private_rng

@@ -1,6 +1,7 @@
 from typing import Any, final
 
 import numpy as np
+from typing_extensions import disjoint_base
 
 from ._ends import Input, Output
 from ._parameters import ParameterInput
@@ -50,6 +51,7 @@ class Header:
     origin_ns: int
     def __init__(self, seq: int, publish_ns: int, origin_ns: int) -> None: ...
 
+@disjoint_base
 class Live:
     origin_ns: int
     @property

@@ -94,7 +94,7 @@ cdef class Cell:
         self.ninputs, self.noutputs = len(inputs), len(outputs)
         self.counters = <df_node_counters *>(base(memory, 1 + declared.context) + <Py_ssize_t>plan.layout.nodes[index])
         self.names = tuple([p.name for p in declared.parameters])
-        self.values = [p.value for p in declared.parameters]
+        self.values = [_frozen(p.value) for p in declared.parameters]
         self.nvalues = len(self.values)
         self.inputs = <PyObject **>PyMem_Calloc(self.ninputs + 1, sizeof(void *))
         self.outputs = <PyObject **>PyMem_Calloc(self.noutputs + 1, sizeof(void *))
@@ -269,6 +269,14 @@ cdef class Cell:
         return self.values[self.names.index(name)]
 
 
+cdef object _frozen(value):
+    """A starting value as firings see it: arrays read-only, which pickling forgets."""
+    if isinstance(value, np.ndarray):
+        value = value.copy()
+        value.flags.writeable = False
+    return value
+
+
 cdef str _short(value):
     text = f"{type(value).__name__} of {len(value)}" if isinstance(value, (tuple, list)) else repr(value)
     return text if len(text) <= 60 else text[:57] + "..."
@@ -303,6 +311,11 @@ class Header:
         return f"Header(seq={self.seq}, publish_ns={self.publish_ns}, origin_ns={self.origin_ns})"
 
 
+def _taken(node, name):
+    """The error for assigning to a name that every node has."""
+    return AttributeError(f"{type(node).__name__}.{name}: needed a name of its own, was `{name}`, which every node has; rename it")
+
+
 cdef class Live:
     """What a node sees of the run it is in. Outside a run: time 0, seed 0, private memory."""
 
@@ -312,6 +325,10 @@ cdef class Live:
         if self.cell is not None:
             return self.cell.current_output()
         return self._private_output()
+
+    @output.setter
+    def output(self, value):
+        raise _taken(self, "output")
 
     def _private_output(self):
         """Memory of its own, so that `node.compute(...)` is an ordinary call outside a run."""
@@ -331,20 +348,31 @@ cdef class Live:
         """Run clock at the start of the firing."""
         return self.cell.now_ns if self.cell is not None else 0
 
+    @now_ns.setter
+    def now_ns(self, value):
+        raise _taken(self, "now_ns")
+
     @property
     def firing(self):
         """Index of the firing, from 0."""
         return self.cell.firing if self.cell is not None else 0
+
+    @firing.setter
+    def firing(self, value):
+        raise _taken(self, "firing")
 
     @property
     def rng(self):
         """Random numbers that depend on (run seed, node name, firing) only: `numpy.random.Generator`."""
         if self.cell is not None:
             return self.cell.random()
-        if self.private is None:
-            self._private_output()
-        if "rng" not in self.__dict__:
-            return np.random.Generator(np.random.Philox(key=rng_key(0, type(self).__name__)))
+        if self.private_rng is None:
+            self.private_rng = np.random.Generator(np.random.Philox(key=rng_key(0, self.name)))
+        return self.private_rng
+
+    @rng.setter
+    def rng(self, value):
+        raise _taken(self, "rng")
 
     @property
     def origin_ns(self):

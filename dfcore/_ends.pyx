@@ -152,6 +152,7 @@ cdef class Output:
         local = all(edge.node in positions for edge in edges)
         if df_writer_init(&self.writer, ring, self.ends, n, want_of(plan, memory, index), local):
             raise MemoryError
+        self.writer.spare = <df_reader_words *>(base(memory, 0) + <Py_ssize_t>plan.layout.outputs[index].spare)
         self._find_readers(plan, memory, edges, positions, eventfds)
         self._preload(plan, memory, edges)
 
@@ -295,12 +296,16 @@ cdef struct Lease:
     df_reader_words *words
     df_want_words *want
     int which
+    df_context_words *context    # of the writer, NULL if it runs here
+    int fd
 
 
 cdef void end_lease(void *lease) noexcept:
     """The last view of a kept record is gone: its slot may be written again (RULES 7)."""
-    df_unkeep((<Lease *>lease).words, (<Lease *>lease).want, (<Lease *>lease).which)
-    PyMem_Free(lease)
+    cdef Lease *kept = <Lease *>lease
+    if df_unkeep(kept.words, kept.want, kept.which) and kept.context != NULL:
+        df_ring_bell(kept.context, kept.fd)
+    PyMem_Free(kept)
 
 
 @cython.final
@@ -400,8 +405,8 @@ cdef class Input:
                 self.initial_taken += 1
                 self.counters.initial_taken = self.initial_taken
             else:
-                df_take(&self.reader)
                 self._measure()
+                df_take(&self.reader)
                 self.free_room(df_release(&self.reader))
 
     cdef void _measure(self) noexcept:
@@ -450,8 +455,8 @@ cdef class Input:
             self.initial_taken += 1
             self.counters.initial_taken = self.initial_taken
             return header
-        slot[0] = df_take(&self.reader)
         self._measure()
+        slot[0] = df_take(&self.reader)
         header = <df_slot_header *>df_slot(&self.reader.ring, slot[0])
         self.counters.last_seq = header.seq
         return header
@@ -562,6 +567,7 @@ cdef class Input:
         if lease == NULL:
             raise MemoryError
         lease.words, lease.want, lease.which = self.reader.words, self.reader.want, which
+        lease.context, lease.fd = self.context, self.fd
         (<Slot>self.slots[slot]).release_arg = lease
         (<Slot>self.slots[slot]).release = end_lease
         Py_CLEAR(self.views[slot])

@@ -31,6 +31,7 @@ class Tasks:
         self._loop = asyncio.get_running_loop()
         self._firings: dict[int, asyncio.Task[Any]] = {}
         self._asides: set[asyncio.Task[Any]] = set()
+        self._ended = False
         scheduler.launch, scheduler.cancel, scheduler.side = self.launch, self.cancel, self.side
 
     def launch(self, position: int, awaitable: Awaitable[Any]) -> None:
@@ -49,6 +50,8 @@ class Tasks:
         task.add_done_callback(self._aside_done)
 
     def _done(self, position: int, task: asyncio.Task[Any]) -> None:
+        if self._ended:
+            return
         del self._firings[position]
         try:
             if task.cancelled():
@@ -70,8 +73,7 @@ class Tasks:
     async def end(self) -> None:
         """Cancel what still runs and wait for it."""
         self.scheduler.launch = self.scheduler.cancel = self.scheduler.side = None
-        for task in self._firings.values():
-            task.remove_done_callback(self._done)
+        self._ended = True
         tasks = [*self._firings.values(), *self._asides]
         for task in tasks:
             task.cancel()

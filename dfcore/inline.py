@@ -199,7 +199,7 @@ class Inline:
 
     def _fire_one(self) -> bool:
         """One firing, and back to the loop, for it may have woken a coroutine. False: nothing is ready now."""
-        assert self._tasks is not None
+        assert self._tasks is not None and self._done is not None
         if self._tasks.error is not None:
             raise self._tasks.error
         self._heed()

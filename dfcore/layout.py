@@ -92,16 +92,15 @@ def _place_output(output: OutputPlan, edges: Sequence[EdgePlan], control: Segmen
     depths = [edges[index].depth for index in output.edges if edges[index].policy == "every"]
     entries = ring_entries(max(depths, default=1))
     step = stride(output.dtype)
-    place = OutputPlace(
+    return OutputPlace(
         words=data.add(f"{name}: head, end", LINE),
         index=data.add(f"{name}: index", 4 * entries),
         entries=entries,
         slots=data.add(f"{name}: slots", step * output.slots),
         stride=step,
         want=control.add(f"{name}: want", LINE),
+        spare=control.add(f"{name}: spare reader", LINE),
     )
-    control.add(f"{name}: spare reader", LINE)
-    return place
 
 
 def _place_edge(edge: EdgePlan, output: OutputPlan, control: Segment, data: Sequence[Segment]) -> EdgePlace:

@@ -52,7 +52,7 @@ class Params:
     Setting is atomic and may be done from any thread.
     """
 
-    __slots__ = ("_lock", "_owner", "_publish", "_set", "_specs", "_values")
+    __slots__ = ("_lock", "_owner", "_publish", "_set", "_specs", "_taps", "_values")
 
     def __init__(self, owner: Owner, specs: Mapping[str, ParameterSpec]):
         put = object.__setattr__
@@ -62,8 +62,15 @@ class Params:
         put(self, "_set", {})  # parameters that the program has set, and where
         put(self, "_lock", threading.Lock())
         put(self, "_publish", None)
+        put(self, "_taps", {})  # while a run is under way: parameters that edges write, and how to look at them
 
     def __getattr__(self, name: str) -> Any:
+        if name in self._taps:
+            with self._lock:
+                if (tap := self._taps.get(name)) is not None:
+                    value = tap.read(self._values.get(name))
+                    if value is not None:
+                        return value
         if name in self._values:
             return self._values[name]
         if name in self._specs:

@@ -131,7 +131,7 @@ class SegmentPlan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutputPlace:
-    """Offsets of one output in its writer's data segment, and of its `want` word in the control segment."""
+    """Offsets of one output in its writer's data segment; of its `want` word and its spare reader's line in the control segment."""
 
     words: int  # head and end
     index: int  # u32[entries]: seq -> slot
@@ -139,6 +139,7 @@ class OutputPlace:
     slots: int
     stride: int
     want: int
+    spare: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -79,7 +79,8 @@ class collect(Collector):
         if self._sink is not None:
             return self._sink.records(), self._sink.times_ns()
         if self.result is not None:
-            return self.result
+            records, times_ns = self.result
+            return records, times_ns
         return np.empty(0), np.empty(0, np.int64)
 
     def __getstate__(self) -> dict[str, Any]:

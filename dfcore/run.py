@@ -14,7 +14,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any
 
-from ._parameters import Settings
+from ._parameters import Settings, Tap
 from ._scheduler import Scheduler
 from .clock import World, real_now_ns, world_around
 from .compiler import compile
@@ -208,6 +208,7 @@ class Run:
                 self._in_virtual_time()
 
     def _in_virtual_time(self) -> None:
+        assert self.memory is not None
         scheduler = Scheduler(
             self.plan, self.memory, self.nodes, self.values, [], virtual=True, digest=self.digest, seed=self.seed
         )
@@ -289,6 +290,7 @@ class Run:
 
     def _stuck(self) -> Problem:
         """Why nothing can happen any more."""
+        assert self.memory is not None
         return blocked(self.plan, self.memory, self.orders.state >= STOP) or Problem(
             code="internal",
             where=f"graph {self.graph.name}",
@@ -309,7 +311,7 @@ class Run:
             processes = self.clock == "real" and any(context.kind == "process" for context in self.plan.contexts)
             self.memory = Memory.create(self.plan, processes)
             self.values = {output.index: [None] * output.slots for output in self.plan.outputs if output.dtype.hasobject}
-            self._hand_over_parameters()
+            self._hand_over_parameters(self.memory)
         except BaseException:
             self._let_go()
             raise
@@ -330,6 +332,9 @@ class Run:
         return isinstance(error, Exception | KeyboardInterrupt | asyncio.CancelledError)
 
     def _let_go(self) -> None:
+        for node in self.nodes.values():
+            with node.params._lock:
+                node.params._taps.clear()
         for node, settings in self._settings:
             node.params._publish = None
             settings.close()
@@ -341,14 +346,19 @@ class Run:
         self._over.set()
         self._opened.set()
 
-    def _hand_over_parameters(self) -> None:
+    def _hand_over_parameters(self, memory: Memory) -> None:
         for node in self.plan.nodes:
+            params = self.nodes[node.index].params
             if node.settings is not None:
-                settings = Settings(self.plan, self.memory, node.settings)
+                settings = Settings(self.plan, memory, node.settings)
                 self._settings.append((self.nodes[node.index], settings))
-                self.nodes[node.index].params._publish = settings.publish
+                params._publish = settings.publish
+            for parameter in node.parameters:
+                if parameter.edge is not None:
+                    params._taps[parameter.name] = Tap(self.plan, memory, parameter.edge)
 
     def _make_report(self) -> Report:
+        assert self.memory is not None
         contexts = self._contexts()
         return make_report(
             self.plan,

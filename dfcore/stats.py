@@ -166,11 +166,14 @@ def _node(sight: Sight, index: int, tick_ns: float) -> NodeReport:
 
 
 def _edge(sight: Sight, memory: Memory, index: int, digests: bool) -> EdgeReport:
-    plan, counters, words = sight.plan, sight.edge(index), sight.words(index)
+    plan, counters = sight.plan, sight.edge(index)
     edge, losses = plan.edges[index], plan.layout.edges[index].losses
     output = plan.outputs[edge.output]
-    written, read, decimated = words.head + len(edge.initial), int(counters["read"]), int(counters["decimated"])
-    dropped = words.head - words.offered + int(counters["stale_dropped"])
+    # what was read before what was written: in motion, nothing is read that was not written (L5)
+    read, decimated, stale = int(counters["read"]), int(counters["decimated"]), int(counters["stale_dropped"])
+    words = sight.words(index)
+    written = words.head + len(edge.initial)
+    dropped = words.head - words.offered + stale
     if edge.policy == EVERY:
         if edge.on_full == "drop_oldest":
             dropped += words.tail - words.taken

@@ -216,9 +216,7 @@ def build(spec: Spec, placement: list[int], kind: str) -> tuple[Graph, dict[tupl
     for reader, part in enumerate(spec.parts):
         for wire in part.wires:
             options: dict[str, Any] = {"depth": wire.depth, "batch": wire.batch, "decimate": wire.decimate}
-            graph.connect(
-                end(wire.source, wire.output), nodes[reader]["values"], initial=list(wire.initial), **options
-            )
+            graph.connect(end(wire.source, wire.output), nodes[reader]["values"], initial=list(wire.initial), **options)
     collectors = {}
     for index, part in enumerate(spec.parts):
         for output in range(part.outputs):

@@ -38,7 +38,9 @@ STARTS = settings(max_examples=4, deadline=None, suppress_health_check=[HealthCh
 LONG = settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 CONTEXT = {"inline": "inline", "threads": "thread", "processes": "process", "virtual": "process"}
 
-pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")  # the compiler advises on depths and paces; here they are random
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::RuntimeWarning"
+)  # the compiler advises on depths and paces; here they are random
 
 
 # ----------------------------------------------------------------------------------------------------------------- L1
