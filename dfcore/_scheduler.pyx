@@ -926,6 +926,8 @@ cdef class Scheduler:
         cdef int i
         cdef Output output
         cdef bint had = False
+        if cell.counters.blocked_edge:
+            self.mark(cell.position)  # the room it waits for may have been of the reader that left
         for i in range(cell.noutputs):
             output = <Output>cell.outputs[i]
             if output.writer.nends:
