@@ -8,6 +8,7 @@ import subprocess
 import sysconfig
 import tempfile
 import time
+from typing import Any
 
 from dfcore import STOP, Collector, Emitter, Graph
 
@@ -40,7 +41,7 @@ class Look(Collector):
         self.late_ns: list[int] = []
         self.distinct = 0
 
-    def compute(self, record: object) -> None:
+    def compute(self, record: Any) -> None:
         self.late_ns.append(time.monotonic_ns() - record.stamp_ns)
         if record.number != self.distinct or record.a + record.b != 0:
             raise ValueError(f"record {self.distinct} was {record}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 from dfcore import STOP, Collector, Emitter, Graph
 
@@ -38,7 +39,7 @@ class Count(Collector):
     def open(self) -> None:
         self.last, self.distinct, self.total, self.began_ns = -1, 0, 0.0, 0
 
-    def compute(self, record: object) -> None:
+    def compute(self, record: Any) -> None:
         number = record.number
         if number > self.last:
             self.distinct += 1
