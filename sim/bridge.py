@@ -29,7 +29,7 @@ from .watch import Watch
 
 PIECE_BYTES = 64  # what the device sends is handed over at least this often
 _IN_OPEN, _IN_CLOSE = 0x20, 0x8 | 0x10
-_poll = select.poll
+_poll = select.poll  # bound before any world replaces it
 
 
 class Bridge:

@@ -22,6 +22,7 @@ import serial
 
 from . import seam
 from . import serial as tty_shims
+from .bridge import Bridge
 from .device import SerialDevice, as_device
 from .faults import Fault, FaultSchedule
 from .files import Files
@@ -61,7 +62,7 @@ class World:
         self.files = Files(self.kernel)
         self._state = "new"
         self._patches = Patches()
-        self._bridges: list[Any] = []
+        self._bridges: list[Bridge] = []
         self._names = itertools.count(1)
 
     # opening and closing ------------------------------------------------------------------------------------------------------
@@ -163,8 +164,6 @@ class World:
         line = self.find(name)
         if line is None:
             raise ValueError(f"pty {name!r}: needed a port of this world, was none; make it with serial({name!r}, device) first")
-        from .bridge import Bridge
-
         bridge = Bridge(self.kernel, line)
         self._bridges.append(bridge)
         return bridge.path
