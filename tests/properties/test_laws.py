@@ -320,11 +320,20 @@ RATES = Spec((Part("generator", 12), Part("fan", wires=(Wire(0, depth=512),)), P
               Part("mix", wires=(Wire(2, 0, depth=512), Wire(0, depth=512, decimate=2)))))  # fmt: skip
 
 
+# A reader that left while others stay: the emitter that waited for its room goes on.
+LEFT = Spec((Part("values", 7), Part("values", 0), Part("generator", 7), Part("mix", wires=(Wire(2, depth=3), Wire(1, depth=3))),
+             Part("count", wires=(Wire(0, depth=3), Wire(2, depth=1)))))  # fmt: skip
+# A generator that is asked between two of its yields, while more records come.
+ASKED = Spec((Part("values", 7), Part("values", 4), Part("fan", wires=(Wire(0, depth=512, initial=(0, 0, 0)),))))
+
+
 @pytest.mark.parametrize("kind", ["inline", "threads", "virtual"])
 @settings(CHEAP, max_examples=40)
 @given(spec=specs(), placement=placements)
 @example(spec=LOOP, placement=[1, 2, 3])
 @example(spec=RATES, placement=[1, 2, 3])
+@example(spec=LEFT, placement=[0, 0, 0, 0, 1])
+@example(spec=ASKED, placement=[0, 0])
 def test_l6_sequences_do_not_depend_on_placement_or_driver(kind, spec, placement):
     """L6: random graphs under random placements, inline, in threads and in virtual time: the sequences of Kahn's interpreter."""
     same_sequences(spec, placement, kind)
