@@ -215,6 +215,8 @@ def main(file: int, make_runner: Callable[[Job, Memory, int, Tell], Runner]) -> 
         job: Job = receive(file)
         job.nodes.update(receive(file))
         os.close(file)
+        for fd in (surroundings.up, surroundings.alive, *job.eventfds):
+            os.set_inheritable(fd, False)  # subprocesses of nodes must not keep the run's ends open
         tell.names = {index: job.plan.nodes[index].name for index in job.nodes}
         tell(("refused", settle(job, own_process=True)))
         return make_runner(job, Memory.attach(job.plan, job.memory_fds, job.context), surroundings.alive, tell)

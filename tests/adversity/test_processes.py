@@ -307,6 +307,32 @@ def test_a_program_with_threads_can_start_processes(tmp_path):
     assert ("duration", True) == (report.ended, report.nodes["source"].firings > 0)
 
 
+class Tool(Collector):
+    """Runs another program from inside a context."""
+
+    def compute(self, x):
+        """Nothing."""
+
+    def close(self):
+        """The signals that the program blocks or ignores, and its open files."""
+        command = "grep -E 'SigBlk|SigIgn' /proc/self/status; ls /proc/self/fd"
+        return subprocess.run(command, shell=True, capture_output=True, text=True, close_fds=False, check=True).stdout.split()
+
+
+def test_programs_that_a_node_starts_start_clean():
+    """RULES 39: they neither block nor ignore what their terminal sends, and hold no end of the run's pipes open."""
+    with Graph("tools") as graph:
+        source = Source()
+        with graph.context("tool"):
+            tool = Tool()
+    source.to(tool, policy="latest")
+    graph.run(0.02)
+    _, blocked, _, ignored, *files = tool.result
+    sent = sum(1 << number - 1 for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP))
+    assert (0, 0) == (int(blocked, 16) & sent, int(ignored, 16) & sent)
+    assert ["0", "1", "2", "3"] == files
+
+
 def test_a_graph_runs_again_after_a_death(tmp_path):
     """Nothing of a failed run is in the way of the next."""
     graph = loop(tmp_path / "notes", "kill")
