@@ -73,7 +73,8 @@ def install(kernel: Kernel, files: Files, patches: Patches) -> None:
     patches.set(threading.Thread, "is_alive", _is_alive(kernel))
     # held while a thread is started, which parks: a real lock would block whoever submits meanwhile
     patches.set(concurrent.futures.thread, "_global_shutdown_lock", Lock(kernel))
-    policy: Any = asyncio.unix_events._UnixDefaultEventLoopPolicy
+    events: Any = asyncio.unix_events
+    policy = getattr(events, "_UnixDefaultEventLoopPolicy", None) or events._DefaultEventLoopPolicy  # 3.14 on
     patches.set(policy, "_loop_factory", staticmethod(aio.loop_factory(kernel, files, policy._loop_factory)))
 
 

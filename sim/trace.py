@@ -9,7 +9,7 @@ import hashlib
 import json
 from collections.abc import Iterator
 from os import PathLike
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 
 class Event(NamedTuple):
@@ -27,14 +27,28 @@ class Event(NamedTuple):
 
 
 class Trace:
-    """An iterable of `Event`, in order; it grows while the world runs."""
+    """An iterable of `Event`, in order; it grows while the world runs.
 
-    def __init__(self) -> None:
+    Args:
+        keep: how many events are kept at least; older ones are let go, counted in `dropped`, and stay part of `hash`. None: all.
+    """
+
+    def __init__(self, keep: int | None = None) -> None:
         self._events: list[Event] = []
+        self._limit = None if keep is None else 2 * keep
+        self._digest = hashlib.sha256()
+        self.dropped = 0
 
     def add(self, t_ns: int, device: str, kind: str, data: bytes | str = "") -> None:
         """Append one event."""
         self._events.append(Event(t_ns, device, kind, data))
+        if self._limit is not None and len(self._events) >= self._limit:
+            self._let_go(self._limit // 2)
+
+    def _let_go(self, count: int) -> None:
+        _update(self._digest, self._events[:count])
+        del self._events[:count]
+        self.dropped += count
 
     def __iter__(self) -> Iterator[Event]:
         return iter(self._events)
@@ -45,13 +59,17 @@ class Trace:
     @property
     def hash(self) -> str:
         """SHA-256 over all events so far, in hexadecimal."""
-        digest = hashlib.sha256()
-        for event in self._events:
-            digest.update(event.to_json().encode())
-            digest.update(b"\n")
+        digest = self._digest.copy()
+        _update(digest, self._events)
         return digest.hexdigest()
 
     def save(self, path: str | PathLike[str]) -> None:
-        """Write one line of JSON per event."""
+        """Write one line of JSON per event that is kept."""
         with open(path, "w", encoding="utf-8") as file:
             file.writelines(event.to_json() + "\n" for event in self._events)
+
+
+def _update(digest: Any, events: list[Event]) -> None:
+    for event in events:
+        digest.update(event.to_json().encode())
+        digest.update(b"\n")

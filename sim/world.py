@@ -37,6 +37,7 @@ from .task import Bell, Task
 from .trace import Trace
 
 SCHEME = "sim://"
+KEEP_EVENTS = 100_000  # of a world in real time, which may serve for days
 _open_world: World | None = None
 _switch = threading.Lock()
 
@@ -55,10 +56,10 @@ class World:
         if check:
             raise ValueError("World: needed check=False, was True; running everything twice is not in this version")
         self.seed, self.clock = seed, clock
-        self.trace = Trace()
         self.rng = np.random.default_rng(seed)
         self.ports: dict[str, Line] = {}
         self.kernel = Kernel(pace_of(clock))
+        self.trace = Trace(None if self.kernel.virtual else KEEP_EVENTS)
         self.files = Files(self.kernel)
         self._state = "new"
         self._patches = Patches()

@@ -12,6 +12,7 @@ import pytest
 import serial
 
 from sim import SerialDevice, World
+from sim.trace import Trace
 
 PORTS = ("/dev/ttyUSB0", "/dev/ttyUSB1", "gps")
 
@@ -104,3 +105,15 @@ def test_the_random_numbers_of_a_device_depend_on_seed_and_name_only():
 
     assert numbers("a", "b")["b"] == numbers("b", "c", "a")["b"]
     assert len(set(numbers("a", "b", "c").values())) == 3
+
+
+def test_a_long_trace_forgets_events_but_not_its_hash():
+    """A trace with a limit keeps the newest events; its hash is that of all of them."""
+    whole, short = Trace(), Trace(keep=10)
+    for count in range(95):
+        for trace in (whole, short):
+            trace.add(count, "imu", "frame", bytes([count]))
+    assert short.hash == whole.hash
+    assert list(short) == list(whole)[-len(short) :]
+    assert 10 <= len(short) < 20
+    assert short.dropped + len(short) == 95

@@ -10,6 +10,8 @@ from time import monotonic as bound_monotonic
 from time import sleep as bound_sleep
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from sim import World
 
@@ -233,3 +235,12 @@ def test_sleeping_for_no_time_lets_others_run():
         while "event" not in order:
             time.sleep(0)
     assert order == ["other", "main", "event"]
+
+
+@settings(max_examples=3, deadline=60_000)
+@given(st.integers(1, 1000))
+def test_hypothesis_sees_real_time(seconds):
+    """A deadline of one real minute holds although hours pass in the world."""
+    with World() as world:
+        time.sleep(3600 * seconds)
+        assert world.now_ns == 3600 * seconds * 10**9
