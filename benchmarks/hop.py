@@ -65,7 +65,7 @@ def engine_us(spin_us: float) -> float:
             stamp = Stamp()
         with graph.context("reader", cpu=reader_cpu, spin_us=spin_us):
             look = Look()
-    stamp.to(look)
+    stamp.to(look, depth=64, on_full="error")  # a record that would be lost ends the run
     graph.run()
     late_ns, distinct = look.result
     if distinct != COUNT:

@@ -17,7 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define SLOTS 16
+#define SLOTS 1024
 
 struct record { int64_t stamp, number; double a, b; };
 struct shared { _Alignas(64) _Atomic uint64_t head; _Alignas(64) struct record ring[SLOTS]; };
