@@ -19,12 +19,18 @@ class Fill(Emitter):
     def __init__(self) -> None:
         super().__init__(RECORD, zero=False)
 
-    def compute(self) -> Iterator[None]:
-        for number in range(COUNT):
-            record = self.output
-            record.number = number
-            record.a = number
-            yield
+    def open(self) -> None:
+        self.number = 0
+
+    def compute(self) -> Any:
+        number = self.number
+        if number == COUNT:
+            return STOP
+        record = self.output
+        record.number = number
+        record.a = number
+        self.number = number + 1
+        return None
 
 
 class Count(Collector):
@@ -33,7 +39,7 @@ class Count(Collector):
     def open(self) -> None:
         self.last, self.distinct, self.began_ns = -1, 0, 0
 
-    def compute(self, record: object) -> None:
+    def compute(self, record: Any) -> None:
         number = record.number
         if number > self.last and record.a == number:
             self.distinct += 1
