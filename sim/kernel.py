@@ -210,7 +210,7 @@ class Kernel:
         self.calls += 1
         self._parks += 1
         if self._parks % COLLECT_EVERY == 0:
-            gc.collect(1)
+            self._collect()
         while True:
             if self.closing:
                 return self._ready.popleft() if self._ready else self.main
@@ -230,6 +230,12 @@ class Kernel:
                 earlier_ns = self._first_ns()
                 next_ns = min((t for t in (earlier_ns, ask_ns) if t is not None), default=None)
             self._move(next_ns)
+
+    def _collect(self) -> None:
+        """Let go of cycles, and of events that were taken back long before their time."""
+        gc.collect(1)
+        self._heap[:] = [entry for entry in self._heap if entry[2] is not None]
+        heapq.heapify(self._heap)
 
     def _ask_quiet(self, function: Callable[[int], tuple[Any, int | None]]) -> tuple[Any, int | None]:
         try:
@@ -353,15 +359,15 @@ class Kernel:
 
     def _finish(self, task: Task) -> None:
         task.state = DONE
-        self.tasks.pop(task.ident, None)
         self.all_tasks.remove(task)
         for bell in task.joiners:
             self._ring(bell)
         try:
-            following = self._next()
+            following = self._next()  # may run events: until the baton is gone this thread is one of the world
         except BaseException as error:  # noqa: BLE001 - whatever it is, the baton must not die with this thread
             self.raise_in_main(error)
             following = self.main
+        self.tasks.pop(task.ident, None)
         following.gate.release()
 
     def join(self, task: Task, timeout_ns: int | None = None) -> bool:

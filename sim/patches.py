@@ -143,7 +143,12 @@ def _makers(kernel: Kernel) -> list[tuple[Any, Callable[..., Any]]]:
     def make_queue() -> Any:
         return python_queue() if get_ident() in tasks and not from_real_caller() else real_queue()
 
-    return [(real_lock, make_lock), (real_rlock, make_rlock), (real_queue, make_queue)]
+    return [
+        (real_lock, make_lock),
+        (threading._allocate_lock, make_lock),  # type: ignore[attr-defined]  # from 3.13 on not the same object
+        (real_rlock, make_rlock),
+        (real_queue, make_queue),
+    ]
 
 
 def _start_threads(kernel: Kernel, patches: Patches) -> None:

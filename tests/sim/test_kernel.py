@@ -10,7 +10,7 @@ import time
 import pytest
 
 from sim import SimDeadlock, World
-from sim.kernel import FREE_POLLS, POLL_NS, Kernel
+from sim.kernel import COLLECT_EVERY, FREE_POLLS, POLL_NS, Kernel
 from sim.pace import _monotonic_ns
 from sim.stacks import Watchdog
 
@@ -228,6 +228,26 @@ def test_an_interrupted_task_raises_where_it_is_parked():
         world.interrupt(task, InterruptedError())
         time.sleep(1)
     assert caught == [10**9]
+
+
+def test_events_see_world_time_whoever_runs_them():
+    """An event that falls due while a task ends is still an event of the world."""
+    seen = []
+    with World() as world:
+        world.after(1, lambda: seen.append(time.monotonic()))
+        world.spawn(world.wait, world.bell(), 10**9 - 1)
+        world.wait(world.bell(), 2 * 10**9)
+    assert seen == [1]
+
+
+def test_waits_that_never_came_to_their_end_are_forgotten():
+    """A long timeout taken back a hundred thousand times leaves no hundred thousand events."""
+    with World() as world:
+        bell = world.bell()
+        for _ in range(100_000):
+            world.after(0, world.wake, bell)
+            assert world.wait(bell, world.now_ns + 10**15)
+        assert len(world.kernel._heap) <= 2 * COLLECT_EVERY
 
 
 def test_a_thread_outside_may_ring_a_bell_of_a_world_in_real_time():
