@@ -7,6 +7,7 @@ here starts an alarm that nobody catches. Until then there is time for a safe ou
 
 from cpython.exc cimport PyErr_SetFromErrno
 from libc.signal cimport SIGALRM, SIGTERM
+from libc.stdint cimport int64_t, uintptr_t
 from posix.signal cimport SIG_UNBLOCK, sigaction, sigaction_t, sigaddset, sigemptyset, sigprocmask, sigset_t
 from posix.unistd cimport alarm, getppid, pid_t
 
@@ -23,17 +24,24 @@ cdef extern from "<sys/mman.h>" nogil:
 
 cdef extern from *:
     """
+    #include <stdint.h>
     static volatile pid_t df_parent;
     static volatile unsigned df_grace_s;
+    static volatile int64_t *volatile df_word;
+    static volatile int64_t df_value;
     """
     pid_t df_parent
     unsigned int df_grace_s
+    int64_t *df_word
+    int64_t df_value
 
 
 cdef void on_terminate(int signal) noexcept nogil:
     """SIGTERM of a parent that is gone starts the alarm; any other one went to the whole group, and the parent answers it."""
     if getppid() != df_parent:
         alarm(df_grace_s)
+        if df_word != NULL:
+            df_word[0] = df_value
 
 
 def die_with_parent(pid_t parent, unsigned int grace_s):
@@ -56,6 +64,13 @@ def die_with_parent(pid_t parent, unsigned int grace_s):
     sigaddset(&set, SIGALRM)
     sigprocmask(SIG_UNBLOCK, &set, NULL)
     return getppid() == parent  # it may have died before the kernel was asked to tell
+
+
+def write_when_orphaned(uintptr_t address, int64_t value):
+    """Have the word at `address` become `value` when the parent dies: what is always busy looks at nothing else. 0: no word."""
+    global df_word, df_value
+    df_value = value
+    df_word = <int64_t *>address
 
 
 def lock_memory():

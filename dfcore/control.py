@@ -2,7 +2,7 @@
 
 Laws: `state` only ever grows; time zero and the end are written before it leaves `NEW`, and each change is followed by a stroke
 of every bell. Only the process that started the run writes here, under the supervisor's lock, but for `watch`, which any context
-takes back when it rings.
+takes back when it rings, and for the `ABORT` of a context whose parent has died.
 """
 
 from __future__ import annotations
@@ -17,6 +17,11 @@ NEW, GO, STOP, ABORT = range(4)
 ENDLESS_NS = (1 << 63) - 1
 
 _STATE, _ZERO, _UNTIL, _WATCH = range(4)
+
+
+def state_address(plan: Plan, memory: Memory) -> int:
+    """Where the state of a run lies in this process, for native code."""
+    return memory.address(0) + plan.layout.run + 8 * _STATE
 
 
 class RunLine:

@@ -17,8 +17,9 @@ from types import TracebackType
 from typing import Any, Protocol, TypeVar
 
 from . import machine
-from ._process import die_with_parent
+from ._process import die_with_parent, write_when_orphaned
 from .clock import real_now_ns
+from .control import ABORT, state_address
 from .errors import NodeFailed
 from .memory import Memory
 from .params import leave_to_the_program
@@ -210,18 +211,23 @@ def main(file: int, make_runner: Callable[[Job, Memory, int, Tell], Runner]) -> 
     _take_over(surroundings)
     leave_to_the_program()
     tell = _Teller(surroundings.up)
+    try:
+        serve(lambda: _begin(file, surroundings, tell, make_runner), tell)
+    finally:
+        write_when_orphaned(0, ABORT)  # the memory is about to go
 
-    def make() -> Runner:
-        job: Job = receive(file)
-        job.nodes.update(receive(file))
-        os.close(file)
-        for fd in (surroundings.up, surroundings.alive, *job.eventfds):
-            os.set_inheritable(fd, False)  # subprocesses of nodes must not keep the run's ends open
-        tell.names = {index: job.plan.nodes[index].name for index in job.nodes}
-        tell(("refused", settle(job, own_process=True)))
-        return make_runner(job, Memory.attach(job.plan, job.memory_fds, job.context), surroundings.alive, tell)
 
-    serve(make, tell)
+def _begin(file: int, surroundings: Surroundings, tell: _Teller, make_runner: Callable[[Job, Memory, int, Tell], Runner]) -> Runner:
+    job: Job = receive(file)
+    job.nodes.update(receive(file))
+    os.close(file)
+    for fd in (surroundings.up, surroundings.alive, *job.eventfds):
+        os.set_inheritable(fd, False)  # subprocesses of nodes must not keep the run's ends open
+    tell.names = {index: job.plan.nodes[index].name for index in job.nodes}
+    tell(("refused", settle(job, own_process=True)))
+    memory = Memory.attach(job.plan, job.memory_fds, job.context)
+    write_when_orphaned(state_address(job.plan, memory), ABORT)
+    return make_runner(job, memory, surroundings.alive, tell)
 
 
 def _leave_signals_to_the_parent(parent: int) -> None:
