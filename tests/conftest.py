@@ -11,7 +11,9 @@ import os
 import sys
 from collections.abc import Iterator
 
+import numpy as np
 import pytest
+import scipy.linalg
 
 from tests.drivers import KINDS, Driver
 from tests.leaks import Leaks
@@ -34,6 +36,8 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 @pytest.fixture(scope="session", autouse=True)
 def leaks() -> Iterator[Leaks]:
     """The check of the whole suite: at its end no process, thread, shared memory or socket is there that was not at its start."""
+    scipy.linalg.solve(np.eye(300), np.eye(300))  # the pools of NumPy's and SciPy's BLAS stay for the life of a process
+    np.eye(300) @ np.eye(300)
     found = Leaks()
     yield found
     left = found.left()
