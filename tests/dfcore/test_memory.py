@@ -62,12 +62,11 @@ def test_private_memory_has_no_files(plan):
 
 def test_two_mappings_are_one_memory(plan):
     """What a context writes is what the process that started it reads."""
-    with Memory.create(plan, shared=True) as ours:
-        with Memory.attach(plan, [os.dup(fd) for fd in ours.fds], context=1) as theirs:
-            theirs.words(2, 8, 1)[0] = 7
-            assert 7 == ours.words(2, 8, 1)[0]
-            ours.words(0, 4096, 8)[3] = 9
-            assert 9 == theirs.words(0, 4096, 8)[3]
+    with Memory.create(plan, shared=True) as ours, Memory.attach(plan, [os.dup(fd) for fd in ours.fds], context=1) as theirs:
+        theirs.words(2, 8, 1)[0] = 7
+        assert 7 == ours.words(2, 8, 1)[0]
+        ours.words(0, 4096, 8)[3] = 9
+        assert 9 == theirs.words(0, 4096, 8)[3]
 
 
 def test_only_its_own_context_writes_a_data_segment(plan):

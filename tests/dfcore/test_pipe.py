@@ -87,7 +87,7 @@ def raised(error: BaseException, cause: BaseException | None = None) -> BaseExce
     """`error` with a traceback."""
     try:
         raise error from cause
-    except BaseException as caught:
+    except BaseException as caught:  # noqa: BLE001 - whichever it is
         return caught
 
 
