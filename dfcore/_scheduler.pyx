@@ -392,6 +392,7 @@ cdef class Scheduler:
         try:
             self.fire(cell)
         except BaseException as error:
+            self.occupied[cell.context] = False  # a firing that was ended holds its context no longer
             self._failed(cell, error)
         return 0
 

@@ -43,6 +43,9 @@ class World(Protocol):
     def spawn(self, function: Callable[..., Any], *args: Any) -> Any:
         """Run `function(*args)` as another task."""
 
+    def task(self) -> Any:
+        """The calling task: what `spawn` returned for it."""
+
     def interrupt(self, task: Any, error: BaseException) -> None:
         """Have `task` raise `error` out of the call in which it is parked, or at its next one."""
 

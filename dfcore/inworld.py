@@ -161,6 +161,7 @@ class InWorld:
             for stage in self._stages.values():
                 if stage.index:
                     stage.task = self.world.spawn(stage.live)
+            self._stages[0].task = self.world.task()
             self._stages[0].live()
             while self._unclosed:
                 self.world.wait(self._bell)

@@ -245,6 +245,10 @@ class World:
         """Whether the calling thread is a task of this world."""
         return self.kernel.current() is not None
 
+    def task(self) -> Task | None:
+        """The task that the calling thread is, or None outside this world."""
+        return self.kernel.current()
+
     def bell(self) -> Bell:
         """A new bell: what one task at a time waits on."""
         return Bell()
