@@ -8,6 +8,11 @@
 `sleep(s)`. `sim.plants` is physics for devices to stand on.
 """
 
+try:
+    import serial as _serial  # noqa: F401
+except ModuleNotFoundError as error:
+    raise ModuleNotFoundError("sim: needed pyserial, was not installed; do `pip install pyserial`", name="serial") from error
+
 from .device import SerialDevice as SerialDevice
 from .device import read as read
 from .device import sleep as sleep
