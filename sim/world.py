@@ -77,7 +77,7 @@ class World:
                 raise RuntimeError("World: needed no other open world, one was open in this process; worlds do not nest")
             _open_world = self
         self._state = "open"
-        self._affinity = _pin()
+        self._affinity = _pin() if self.kernel.virtual else None  # in real time it may have to make way for pinned contexts
         self._collecting = gc.isenabled()
         gc.disable()  # finalisers run at the same place in every run: the kernel collects
         self.kernel.enter()
