@@ -106,8 +106,12 @@ cdef class Driver:
         cdef int64_t state = self.line[STATE]
         if state == ABORT or self.orphaned:
             return 0
-        if not self.scheduler.stopping and (state == STOP or self.until_ns <= df_now_ns()):
+        if self.scheduler.stopping:
+            return 1
+        if state == STOP:
             self.scheduler.stop()
+        elif self.until_ns <= df_now_ns():
+            self.scheduler.stop(self.until_ns - self.zero_ns)
         return 1
 
     cdef int64_t _until(self, int64_t next_ns) noexcept:

@@ -42,6 +42,7 @@ cdef class Scheduler:
     cdef readonly int64_t now_ns
     cdef readonly bint virtual
     cdef readonly bint stopping
+    cdef int64_t end_ns          # of a run that stopped because its duration is over
     cdef char *occupied                  # by context: a firing holds it (virtual time)
     cdef list remote_inputs, remote_outputs, remote_parameters
     cdef Remote *inputs_there
@@ -80,6 +81,7 @@ cdef class Scheduler:
     cdef void _count_wait(self, Cell cell) noexcept
     cdef bint ready(self, Cell cell) except -1
     cdef bint inputs_ready(self, Cell cell) except -1
+    cdef bint _owes_points(self, Cell cell) noexcept
     cdef bint _writes_on(self, Cell cell) noexcept
     cdef bint room(self, Cell cell) except -1
     cdef bint no_room(self, Cell cell, Output output) except -1

@@ -203,12 +203,15 @@ cdef class Scheduler:
         for cell in self.file_cells:
             cell.file_ready = [watch(file) for file in cell.files]
 
-    def stop(self):
-        """Emitters stop, records drain."""
+    def stop(self, int64_t end_ns=-1):
+        """Emitters stop, records drain.
+
+        `end_ns`: the duration of the run that is over; an emitter with a rate still has its grid points before it, however late.
+        """
         cdef Cell cell
         if self.stopping:
             return
-        self.stopping = True
+        self.stopping, self.end_ns = True, end_ns
         for cell in self.cells:
             self.mark(cell.position)
             if cell.emitter and cell.busy and self.cancel is not None and cell.style in (COROUTINE, ASYNC_GENERATOR):
@@ -483,7 +486,7 @@ cdef class Scheduler:
             return False
         if cell.flushing or (cell.iterator is not None and not cell.emitter):
             return self.room(cell)
-        if (cell.abandoned and not self._writes_on(cell)) or (cell.emitter and self.stopping):
+        if (cell.abandoned and not self._writes_on(cell)) or (cell.emitter and self.stopping and not self._owes_points(cell)):
             self.end(cell)
             return False
         if not cell.emitter:
@@ -495,6 +498,10 @@ cdef class Scheduler:
         if cell.pace == FILE and not (cell.readable or self._file_ready(cell)):
             return False
         return self.room(cell)
+
+    cdef bint _owes_points(self, Cell cell) noexcept:
+        """Whether a paced emitter has a grid point left before the end of the run: held back or late, it is fired, not lost."""
+        return cell.pace == GRID and cell.due_ns < self.end_ns
 
     cdef bint _writes_on(self, Cell cell) noexcept:
         """Whether an emitter that nobody reads any more goes on all the same.
@@ -700,6 +707,8 @@ cdef class Scheduler:
                 cell.counters.overruns += 1
         else:
             after = df_grid_after(self.now_ns, cell.numerator, cell.denominator)
+            if self.stopping and self.end_ns > 0:
+                after = min(after, max(next, df_grid_after(self.end_ns - 1, cell.numerator, cell.denominator)))
             cell.counters.overruns += after - next
             next = after
         cell.grid = next

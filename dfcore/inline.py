@@ -148,9 +148,12 @@ class Inline:
         return True
 
     def _heed(self) -> None:
-        over = self._duration_ns is not None and self.now_ns >= self._duration_ns
-        if (over or self._orders.state >= STOP) and not self._scheduler.stopping:
+        if self._scheduler.stopping:
+            return
+        if self._orders.state >= STOP:
             self._scheduler.stop()
+        elif self._duration_ns is not None and self.now_ns >= self._duration_ns:
+            self._scheduler.stop(self._duration_ns)
 
     def _next(self, next_ns: int, loop_ns: int | None = None) -> int | None:
         """When something happens next: a timer of the table, one of the loop, the end of the run; None: never."""

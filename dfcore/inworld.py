@@ -235,7 +235,8 @@ class InWorld:
 
     def _stop(self, now_ns: int) -> None:
         if not self.scheduler.stopping:
-            self.scheduler.stop()
+            over = self._duration_ns if self._orders.state < STOP else None
+            self.scheduler.stop(-1 if over is None else over)
             self._grace_ns = now_ns + GRACE_NS
         elif self._grace_ns is not None and now_ns >= self._grace_ns:
             self._grace_ns = None

@@ -63,9 +63,12 @@ class Life:
             index = self.opened.pop()
             for method in ("safe", "close"):
                 try:
-                    self.results[index] = await self._call(index, method)
+                    result = await self._call(index, method)
                 except NodeFailed as failure:
                     self.failures.append(failure)
+                else:
+                    if method == "close":
+                        self.results[index] = result
 
     async def _call(self, index: int, method: str) -> Any:
         function = getattr(self.nodes[index], method, None)

@@ -10,7 +10,7 @@ import asyncio
 import signal
 import threading
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import Any
 
@@ -375,12 +375,19 @@ class Run:
     def _result(self) -> Report:
         """The report; or what the run raised."""
         texts, self.warnings = dict.fromkeys(self.warnings), []
-        for text in texts:
-            warnings.warn(text, RuntimeWarning, stacklevel=4)
         if self._error is not None:
+            with warnings.catch_warnings():
+                warnings.simplefilter("always", RuntimeWarning)  # where warnings are errors, they must not hide what happened
+                _warn(texts)
             raise self._error
+        _warn(texts)
         assert self._report is not None
         return self._report
+
+
+def _warn(texts: Iterable[str]) -> None:
+    for text in texts:
+        warnings.warn(text, RuntimeWarning, stacklevel=5)
 
 
 class Running:

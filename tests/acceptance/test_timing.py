@@ -136,3 +136,24 @@ def test_a12_a_value_out_of_bounds_is_refused_where_it_is_set():
     with pytest.raises(DtypeError, match="20"):
         node.params.g = 30.0
     assert 1.0 == node.params.g
+
+
+class Late(Emitter):
+    """Holds up its own last grid points: each firing takes longer than the period."""
+
+    def __init__(self, overrun):
+        super().__init__("i8", rate_hz=1000, overrun=overrun, cost_ns=2_500_000)
+
+    def compute(self):
+        return self.firing
+
+
+@pytest.mark.parametrize("overrun", ["skip", "catch_up"])
+def test_no_grid_point_before_the_end_is_lost_uncounted(overrun):
+    """A run of d seconds at r Hz has d * r grid points: each is fired, or counted as passed over."""
+    with Graph() as graph:
+        late, out = Late(overrun), collect()
+    late.to(out)
+    node = graph.run(0.1, clock="virtual").nodes["late"]
+    passed = node.overruns if overrun == "skip" else 0
+    assert 100 == node.firings + passed
