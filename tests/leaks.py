@@ -42,9 +42,12 @@ def shared_memory() -> set[str]:
 
 
 def threads() -> set[str]:
-    """The threads of this process, those that Python does not know included."""
+    """The threads of this process. Those that Python does not know have no identity of their own: a pool of the linear algebra
+    ends before a fork, and begins again with the next product."""
     known = {thread.native_id: thread.name for thread in threading.enumerate()}
-    return {f"thread {task} {known.get(int(task), '(not a Python thread)')}" for task in os.listdir("/proc/self/task")}
+    tasks = {int(task) for task in os.listdir("/proc/self/task")}
+    strangers = {f"thread that Python does not know, number {number}" for number in range(len(tasks - known.keys()))}
+    return strangers | {f"thread {task} {known[task]}" for task in tasks & known.keys()}
 
 
 def present() -> set[str]:
