@@ -152,8 +152,10 @@ class Late(Emitter):
 def test_no_grid_point_before_the_end_is_lost_uncounted(overrun):
     """A run of d seconds at r Hz has d * r grid points: each is fired, or counted as passed over."""
     with Graph() as graph:
-        late, out = Late(overrun), collect()
-    late.to(out)
+        with graph.context("late"):
+            late = Late(overrun)
+        out = collect()
+    late.to(out, policy="latest")
     node = graph.run(0.1, clock="virtual").nodes["late"]
     passed = node.overruns if overrun == "skip" else 0
     assert 100 == node.firings + passed
