@@ -52,6 +52,7 @@ class Kernel:
         self._posts: deque[tuple[Callable[..., Any], tuple[Any, ...]]] = deque()
         self._ask: Callable[[int], tuple[Any, int | None]] | None = None
         self._parks = 0
+        self.ended: deque[Any] = deque(maxlen=256)  # threads whose code has ended, but perhaps not yet the thread
         self.main = self.holder = Task("main")
 
     def enter(self) -> None:
@@ -360,6 +361,8 @@ class Kernel:
     def _finish(self, task: Task) -> None:
         task.state = DONE
         self.all_tasks.remove(task)
+        if task.thread is not None:
+            self.ended.append(task.thread)
         for bell in task.joiners:
             self._ring(bell)
         try:

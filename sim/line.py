@@ -95,8 +95,7 @@ class Line:
             raise ValueError(f"line {self.name}: needed an unplugged line, it was plugged in; call unplug() first")
         if name is None:
             name = self._world.free_name(self.name) if self.tty.files else self.name
-        self._world.claim(name, self)
-        self.name = name
+        self.name = name = self._world.claim(name, self)
         self.tty = Tty(self._kernel, name, self)
         self._plugged = True
         self.log("replug", name)

@@ -64,6 +64,9 @@ class World:
         self._state = "new"
         self._patches = Patches()
         self._bridges: list[Bridge] = []
+        self._watchdog: Watchdog | None = None
+        self._affinity: set[int] | None = None
+        self._collecting = False
         self._names = itertools.count(1)
 
     # opening and closing ------------------------------------------------------------------------------------------------------
@@ -76,8 +79,17 @@ class World:
             if _open_world is not None:
                 raise RuntimeError("World: needed no other open world, one was open in this process; worlds do not nest")
             _open_world = self
+        try:
+            self._begin()
+        except BaseException:
+            self._restore()
+            raise
+        return self
+
+    def _begin(self) -> None:
         self._state = "open"
-        self._affinity = _pin() if self.kernel.virtual else None  # in real time it may have to make way for pinned contexts
+        if self.kernel.virtual:  # in real time it may have to make way for pinned contexts
+            self._affinity = _pin()
         self._collecting = gc.isenabled()
         gc.disable()  # finalisers run at the same place in every run: the kernel collects
         self.kernel.enter()
@@ -87,7 +99,6 @@ class World:
         for target, name, value in tty_shims.patches(self):
             self._patches.set(target, name, value)
         seam.enter(self)
-        return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         try:
@@ -99,20 +110,21 @@ class World:
             raise failure
 
     def _end_tasks(self) -> None:
-        threads = [task.thread for task in self.kernel.all_tasks if task.thread is not None]
         self.kernel.unwind()
         for bridge in self._bridges:
             bridge.close()
         tty_shims.close_ports(self)
         self.kernel.close()
-        for thread in threads:
+        for thread in self.kernel.ended:
             _real_join(thread)
 
     def _restore(self) -> None:
         global _open_world
         self._patches.undo()
+        self.kernel.close()
         seam.enter(None)
-        self._watchdog.close()
+        if self._watchdog is not None:
+            self._watchdog.close()
         if self._affinity is not None:
             os.sched_setaffinity(0, self._affinity)
         if self._collecting:
@@ -143,14 +155,15 @@ class World:
             The line, to look at what went over it and to pull its plug.
         """
         self._check_usable()
+        name = name.removeprefix(SCHEME)
+        self._check_free(name)
         schedule = faults if isinstance(faults, FaultSchedule) else FaultSchedule(faults)
         if schedule and device is None:
             raise ValueError(f"serial {name!r}: needed a device for faults to act on, was a loopback plug; give it one that answers")
         device = as_device(device)
         if isinstance(device, SerialDevice) and device._line is not None and device._line._world is self:
             raise ValueError(f"serial {name!r}: needed a device of its own, {device._line.name!r} has this one; make another")
-        line = Line(self, name, device, profile_of(profile), schedule)
-        self.claim(name, line)
+        line = self.ports[name] = Line(self, name, device, profile_of(profile), schedule)
         if isinstance(device, SerialDevice):
             device._line = line
         return line
@@ -169,12 +182,12 @@ class World:
         self._bridges.append(bridge)
         return bridge.path
 
-    def claim(self, name: str, line: Line) -> None:
-        """Give `name` to `line`."""
+    def claim(self, name: str, line: Line) -> str:
+        """Give `name` to `line`; the name, without `sim://`."""
         name = name.removeprefix(SCHEME)
-        if name in self.ports:
-            raise ValueError(f"serial {name!r}: needed a name that is free, a port of this world had it; choose another")
+        self._check_free(name)
         self.ports[name] = line
+        return name
 
     def find(self, path: Any) -> Line | None:
         """The line that a path, a name or a `sim://` URL means, or None."""
@@ -290,6 +303,10 @@ class World:
         self.check_open()
         if not self.member():
             raise RuntimeError(f"World.{what}: needed a task of the world, was another thread; call it inside the `with` block")
+
+    def _check_free(self, name: str) -> None:
+        if name in self.ports:
+            raise ValueError(f"serial {name!r}: needed a name that is free, a port of this world had it; choose another")
 
     def _check_usable(self) -> None:
         if self._state == "closed":

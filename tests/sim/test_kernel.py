@@ -204,6 +204,18 @@ def test_worlds_do_not_nest_and_are_used_once():
         world.spawn(print)
 
 
+def test_a_world_that_fails_to_open_leaves_nothing(monkeypatch):
+    """An error while the patches are put in takes them out again, and another world can be opened."""
+    before = (time.sleep, threading.Lock, os.sched_getaffinity(0), gc.isenabled())
+    monkeypatch.setattr("sim.world.install_select", None)
+    with pytest.raises(TypeError), World():
+        pass
+    assert (time.sleep, threading.Lock, os.sched_getaffinity(0), gc.isenabled()) == before
+    monkeypatch.undo()
+    with World():
+        time.sleep(1)
+
+
 def test_an_event_cannot_wait():
     """What runs as an event has no task to park: it is told so, by name."""
     with pytest.raises(OSError, match="event sleep.*after") as caught, World() as world:

@@ -12,7 +12,7 @@ import serial.rs485
 import serial.threaded
 from serial.tools import list_ports
 
-from sim import SerialDevice, World, read, sleep
+from sim import SerialDevice, Unplug, World, read, sleep
 
 PORT = "/dev/ttyUSB0"
 
@@ -449,6 +449,10 @@ def test_a_name_and_a_device_belong_to_one_line():
         world.serial("a", device)
         with pytest.raises(ValueError, match="serial 'a': needed a name that is free"):
             world.serial("a")
+        with pytest.raises(ValueError, match="serial 'a'"):
+            world.serial("sim://a", SerialDevice(), faults=[Unplug(1)])
+        time.sleep(2)
+        serial.serial_for_url("sim://a").close()
         with pytest.raises(ValueError, match="serial 'b': needed a device of its own, 'a' has this one"):
             world.serial("b", device)
 
