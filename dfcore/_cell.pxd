@@ -57,7 +57,7 @@ cdef class Cell:
     cdef readonly int64_t now_ns
     cdef readonly uint64_t firing
     cdef int64_t origin_ns
-    cdef int64_t ready_ns, due_ns, watch_ns
+    cdef int64_t ready_ns, due_ns, watch_ns, costs_until_ns
     cdef uint64_t grid, numerator, denominator
     cdef bint catch_up
     cdef bint held_back             # room was missing since it was due

@@ -348,7 +348,7 @@ cdef class Scheduler:
             bit = ctz(bits)
             position = word * 64 + bit
             cell = <Cell>self.table[position]
-            if cell.costing and cell.due_ns <= now_ns:
+            if cell.costing and cell.costs_until_ns <= now_ns:
                 self.dirty[word] &= ~(<uint64_t>1 << bit)
                 self._end_cost(cell)
             elif self.occupied[cell.context] and not cell.busy:
@@ -749,9 +749,9 @@ cdef class Scheduler:
             cost = self.cost_of(cell)
             if cost > 0:
                 cell.costing = True
-                cell.due_ns = self.time() + cost
+                cell.costs_until_ns = self.time() + cost
                 self.occupied[cell.context] = True
-                return df_heap_push(&self.timers, cell.due_ns, cell.position)
+                return df_heap_push(&self.timers, cell.costs_until_ns, cell.position)
         return self.complete(cell)
 
     cdef int64_t cost_of(self, Cell cell) except -1:
