@@ -12,10 +12,8 @@ from __future__ import annotations
 
 import asyncio.unix_events
 import concurrent.futures.thread
-import queue
 import sys
 import threading
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -23,9 +21,9 @@ from . import aio
 from .files import Files
 from .kernel import Kernel
 from .locks import Lock
+from .standins import REAL_CALLERS, STANDINS, from_real_caller
 from .task import Task
 
-REAL_CALLERS = frozenset({"pytest", "_pytest", "hypothesis", "pluggy", "xdist", "execnet"})
 KEPT_MODULES = REAL_CALLERS | {"sim"}
 _MISSING = object()
 
@@ -65,8 +63,7 @@ class Patches:
 
 def install(kernel: Kernel, files: Files, patches: Patches) -> None:
     """Replace what waits or tells the time, for the tasks of `kernel`."""
-    replacements = {id(real): shim for real, shim in [*_clocks(kernel), *_makers(kernel)]}
-    patches.rebind(replacements)
+    patches.rebind({id(real): standin for real, standin in STANDINS})
     _start_threads(kernel, patches)
     patches.set(threading, "excepthook", _excepthook(kernel, threading.excepthook))
     patches.set(threading.Thread, "join", _join(kernel))
@@ -76,79 +73,6 @@ def install(kernel: Kernel, files: Files, patches: Patches) -> None:
     events: Any = asyncio.unix_events
     policy = getattr(events, "_UnixDefaultEventLoopPolicy", None) or events._DefaultEventLoopPolicy  # 3.14 on
     patches.set(policy, "_loop_factory", staticmethod(aio.loop_factory(kernel, files, policy._loop_factory)))
-
-
-def from_real_caller() -> bool:
-    """Whether the caller of the function that asks is one that sees real time."""
-    return str(sys._getframe(2).f_globals.get("__name__", "")).partition(".")[0] in REAL_CALLERS
-
-
-def _clocks(kernel: Kernel) -> list[tuple[Any, Callable[..., Any]]]:
-    tasks = kernel.tasks
-    get_ident = threading.get_ident
-
-    def seconds(real: Callable[[], float]) -> Callable[[], float]:
-        def clock() -> float:
-            if get_ident() not in tasks or from_real_caller():
-                return real()
-            kernel.poll()
-            return kernel.now / 1e9
-
-        return clock
-
-    def nanoseconds(real: Callable[[], int]) -> Callable[[], int]:
-        def clock_ns() -> int:
-            if get_ident() not in tasks or from_real_caller():
-                return real()
-            kernel.poll()
-            return kernel.now
-
-        return clock_ns
-
-    real_sleep = time.sleep
-
-    def sleep(seconds: float) -> None:
-        if get_ident() not in tasks or from_real_caller():
-            return real_sleep(seconds)
-        duration_ns = round(seconds * 1e9)
-        if duration_ns < 0:
-            raise ValueError("sleep length must be non-negative")
-        if duration_ns:
-            kernel.park(kernel.now + duration_ns)
-        else:
-            kernel.poll()
-            kernel.pause(kernel.now)
-
-    return [
-        (time.sleep, sleep),
-        *((real, seconds(real)) for real in (time.time, time.monotonic, time.perf_counter)),
-        *((real, nanoseconds(real)) for real in (time.time_ns, time.monotonic_ns, time.perf_counter_ns)),
-    ]
-
-
-def _makers(kernel: Kernel) -> list[tuple[Any, Callable[..., Any]]]:
-    tasks = kernel.tasks
-    get_ident = threading.get_ident
-    real_lock, real_rlock, real_queue = threading.Lock, threading.RLock, queue.SimpleQueue
-
-    python_rlock: Any = threading._PyRLock  # type: ignore[attr-defined]
-    python_queue: Any = queue._PySimpleQueue  # type: ignore[attr-defined]
-
-    def make_lock() -> Any:
-        return Lock(kernel) if get_ident() in tasks and not from_real_caller() else real_lock()
-
-    def make_rlock(*args: Any, **keywords: Any) -> Any:
-        return python_rlock() if get_ident() in tasks and not from_real_caller() else real_rlock(*args, **keywords)
-
-    def make_queue() -> Any:
-        return python_queue() if get_ident() in tasks and not from_real_caller() else real_queue()
-
-    return [
-        (real_lock, make_lock),
-        (threading._allocate_lock, make_lock),  # type: ignore[attr-defined]  # from 3.13 on not the same object
-        (real_rlock, make_rlock),
-        (real_queue, make_queue),
-    ]
 
 
 def _start_threads(kernel: Kernel, patches: Patches) -> None:

@@ -11,22 +11,19 @@ from __future__ import annotations
 import select
 import selectors
 import sys
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import serial.serialposix
 
 from .files import FIRST_FD, TtyFile
-from .patches import Patches, from_real_caller
+from .patches import Patches
 from .shim import Shim
+from .standins import epoll_standin, poll_standin, select_standin
 from .waits import wait_for
-
-if TYPE_CHECKING:
-    from .world import World
 
 MOST_WANTED = 1024
 _READ = serial.serialposix.Serial.read.__code__
-_real_select, _real_poll, _real_epoll = select.select, select.poll, select.epoll
+_real_select, _real_poll = select.select, select.poll  # bound before any world replaces them
 
 
 def _number(file: Any) -> int:
@@ -38,14 +35,18 @@ class SelectShim(Shim):
 
     _real = select
 
-    def select(self, rlist: Any, wlist: Any, xlist: Any, timeout: float | None = None) -> tuple[list[Any], list[Any], list[Any]]:
+    def select(self, rlist: Any, wlist: Any, xlist: Any, timeout: float | None = None) -> Any:
         """Wait until one of the files is ready, or the time is over."""
-        if not self._world.member() or from_real_caller():
+        if not self._world.member():
             return _real_select(rlist, wlist, xlist, timeout)
+        need = self._wanted(sys._getframe(1)) if rlist and timeout != 0 else 1
+        return self.select_files(rlist, wlist, xlist, timeout, need)
+
+    def select_files(self, rlist: Any, wlist: Any, xlist: Any, timeout: float | None, need: int) -> Any:
+        """The same, for a task; `need` bytes to read are waited for."""
         reads, writes = {_number(file): file for file in rlist}, {_number(file): file for file in wlist}
         if self.stays_real({*reads, *writes}):
             return _real_select(rlist, wlist, xlist, timeout)
-        need = self._wanted(sys._getframe(1)) if reads and timeout != 0 else 1
         ready = self.wait(reads, writes, timeout, need)
         return [reads[fd] for fd, write in ready if not write], [writes[fd] for fd, write in ready if write], []
 
@@ -70,11 +71,11 @@ class SelectShim(Shim):
 
     def poll(self) -> Any:
         """A poll object for simulated and real files."""
-        return Poll(self) if self._world.member() and not from_real_caller() else _real_poll()
+        return Poll(self) if self._world.member() else _real_poll()
 
-    def epoll(self, sizehint: int = -1, flags: int = 0) -> Any:
+    def epoll(self) -> Any:
         """An epoll object for simulated and real files."""
-        return Epoll(self) if self._world.member() and not from_real_caller() else _real_epoll(sizehint, flags)
+        return Epoll(self)
 
     def hung(self, fd: int) -> bool:
         """Whether the line behind a number is gone."""
@@ -151,11 +152,8 @@ class Epoll(Poll):
         self.close()
 
 
-def install_select(world: World, patches: Patches) -> None:
-    """Replace the functions that wait for files, for the tasks of `world`."""
-    shim = SelectShim(world)
-    real: list[Callable[..., Any]] = [_real_select, _real_poll, _real_epoll]
-    patches.rebind({id(function): shim_function for function, shim_function in zip(real, (shim.select, shim.poll, shim.epoll), strict=True)})
-    patches.set(selectors.SelectSelector, "_select", staticmethod(shim.select))
-    patches.set(selectors.PollSelector, "_selector_cls", staticmethod(shim.poll))
-    patches.set(selectors.EpollSelector, "_selector_cls", staticmethod(shim.epoll))
+def install_selectors(patches: Patches) -> None:
+    """Replace what the classes of `selectors` bound."""
+    patches.set(selectors.SelectSelector, "_select", staticmethod(select_standin))
+    patches.set(selectors.PollSelector, "_selector_cls", staticmethod(poll_standin))
+    patches.set(selectors.EpollSelector, "_selector_cls", staticmethod(epoll_standin))

@@ -20,7 +20,7 @@ from typing import Any, Self
 import numpy as np
 import serial
 
-from . import seam
+from . import seam, standins
 from . import serial as tty_shims
 from .bridge import Bridge
 from .device import SerialDevice, as_device
@@ -31,7 +31,7 @@ from .line import Line
 from .pace import pace_of
 from .patches import Patches, install
 from .profiles import Profile, profile_of
-from .selecting import install_select
+from .selecting import SelectShim, install_selectors
 from .stacks import Watchdog
 from .task import Bell, Task
 from .trace import Trace
@@ -94,8 +94,9 @@ class World:
         gc.disable()  # finalisers run at the same place in every run: the kernel collects
         self.kernel.enter()
         self._watchdog = Watchdog(self.kernel)
+        standins.use(self.kernel, SelectShim(self))
         install(self.kernel, self.files, self._patches)
-        install_select(self, self._patches)
+        install_selectors(self._patches)
         for target, name, value in tty_shims.patches(self):
             self._patches.set(target, name, value)
         seam.enter(self)
@@ -121,6 +122,7 @@ class World:
     def _restore(self) -> None:
         global _open_world
         self._patches.undo()
+        standins.use(None)
         self.kernel.close()
         seam.enter(None)
         if self._watchdog is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import concurrent.futures
 import queue
+import sys
 import threading
 import time
 from time import monotonic as bound_monotonic
@@ -244,3 +245,23 @@ def test_hypothesis_sees_real_time(seconds):
     with World() as world:
         time.sleep(3600 * seconds)
         assert world.now_ns == 3600 * seconds * 10**9
+
+
+def test_a_module_imported_in_one_world_finds_the_next(tmp_path, monkeypatch):
+    """What it bound by `from time import sleep` there sleeps in the world that is open when it is called."""
+    (tmp_path / "imported_in_a_world.py").write_text("from select import select\nfrom threading import Lock\nfrom time import sleep\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    with World():
+        import imported_in_a_world as module
+
+        module.sleep(5)
+    began = time.monotonic()
+    module.sleep(0)
+    assert type(module.Lock()) is type(threading.Lock())
+    with World() as world:
+        module.sleep(7)
+        module.select([], [], [], 1)
+        assert world.now_ns == 8 * 10**9
+        assert type(module.Lock()) is type(threading.Lock())
+    assert time.monotonic() - began < 5
+    monkeypatch.delitem(sys.modules, "imported_in_a_world")
