@@ -129,10 +129,7 @@ class ContextRunner:
         await self._life.close()
         self._scheduler.close_outputs()
         self._scheduler.detach()
-        if self._life.failures:
-            first, *others = self._life.failures
-            first.others = (*first.others, *others)
-            raise first
+        self._life.raise_first()
 
     def _do(self, coroutine: Coroutine[Any, Any, None]) -> None:
         if self._loop is not None:

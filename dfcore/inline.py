@@ -15,7 +15,7 @@ from typing import Any
 
 from ._scheduler import Scheduler
 from .aio import ClockLoop, Tasks
-from .errors import GraphError, Problem
+from .errors import GraphError, NodeFailed, Problem
 from .life import Life, needs_loop, run_now
 from .plan import Plan
 
@@ -110,12 +110,13 @@ class Inline:
             self._scheduler.begin_run()
             opened()
             await fire()
+        except NodeFailed as failure:
+            self.life.failures.insert(0, failure)
         finally:
             await self.life.close()
             self._scheduler.close_outputs()
             self._scheduler.detach()
-        if self.life.failures:
-            raise self.life.failures[0]
+        self.life.raise_first()
 
     def _refuse_files(self) -> None:
         for _, cell in self._scheduler.files():

@@ -70,6 +70,13 @@ class Life:
                     if method == "close":
                         self.results[index] = result
 
+    def raise_first(self) -> None:
+        """Raise the first failure in time, with the later ones in its `others`; nothing if there was none."""
+        if self.failures:
+            first, *others = self.failures
+            first.others = (*first.others, *(error for error in others if error not in first.others))
+            raise first
+
     async def _call(self, index: int, method: str) -> Any:
         function = getattr(self.nodes[index], method, None)
         if function is None:
