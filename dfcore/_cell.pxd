@@ -46,6 +46,7 @@ cdef class Cell:
     cdef df_node_counters *counters
     cdef int pace
     cdef bint emitter, ends_with_stop, aged
+    cdef bint unsafe                # an input has grown stale, and `safe` has not been called yet
     cdef public bint busy           # a firing is under way
     cdef public bint ended
     cdef bint flushing
@@ -67,7 +68,7 @@ cdef class Cell:
     cdef int64_t fixed_cost
     cdef readonly list files
     cdef list file_ready            # predicates, in a world
-    cdef bint readable
+    cdef bint readable              # its file was, and it has not fired since
     cdef uint64_t last_ticks, start_ticks
     cdef bint waited_room
     cdef uint64_t seed
@@ -83,6 +84,7 @@ cdef class Cell:
     cdef int place(self, Output output, object value) except -1
     cdef int release(self, bint taken) except -1
     cdef void drop_outputs(self) noexcept
+    cdef bint wrote(self) noexcept
     cdef int refresh(self) except -1
     cdef object random(self)
     cdef object current_output(self)

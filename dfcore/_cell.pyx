@@ -43,6 +43,7 @@ DEADLINE_ACTIONS = {"count": 0, "safe": 1, "error": 2}
 
 cdef enum:
     LINE = 64
+    RUNNING = 2  # state of a node in its counters, as in `counters.py`
 
 cdef struct PhiloxState:  # numpy/random/src/philox/philox.h, philox_state: checked against NumPy's own view at import
     uint64_t *counter
@@ -222,6 +223,8 @@ cdef class Cell:
                                  "self.output, or return SKIP")
         else:
             output.store(value)
+        if output.bounds is not None:
+            output._check_bounds()
         output.check_kept(<PyObject *>value)
         return PUBLISHED
 
@@ -229,6 +232,14 @@ cdef class Cell:
         cdef int i
         for i in range(self.noutputs):
             (<Output>self.outputs[i]).discard()
+
+    cdef bint wrote(self) noexcept:
+        """User code looked an output up since the last publication."""
+        cdef int i
+        for i in range(self.noutputs):
+            if (<Output>self.outputs[i]).looked_up:
+                return True
+        return False
 
     cdef int release(self, bint taken) except -1:
         """Give this firing's records back."""
@@ -407,6 +418,13 @@ cdef class Live:
             return
         if not self.cell.emitter or self.cell.pace == GRID:
             raise TypeError(f"{self.cell.name}.wait_for: needed an emitter without rate_hz; what is paced by a file has no other pace")
+        if self.cell.counters.state >= RUNNING:
+            raise RuntimeError(f"{self.cell.name}.wait_for: needed to be called in `open`, was called while the graph runs; what an "
+                               "emitter waits for is known before it fires")
+        if not isinstance(file, int):
+            if not hasattr(file, "fileno"):
+                raise TypeError(f"{self.cell.name}.wait_for: needed a file (anything with `fileno()`), was {file!r}; open it first")
+            file.fileno()  # of a closed file: say so here
         self.cell.pace = FILE
         self.cell.files.append(file)
 

@@ -14,7 +14,10 @@ from posix.unistd cimport close, read
 
 from cpython.exc cimport PyErr_CheckSignals
 
+from .errors import NodeFailed
+
 from dfcore._bell cimport Bell, df_now_ns, df_ring_bell_always, df_ticks
+from dfcore._cell cimport Cell
 from dfcore._scheduler cimport Scheduler
 
 
@@ -72,6 +75,7 @@ cdef class Driver:
     cdef int64_t zero_ns, until_ns, spin_ns
     cdef int liveness, supervisor
     cdef dict cells                # descriptor -> cell
+    cdef set unwatched             # descriptors that are not looked at for a while
     cdef int timer
     cdef readonly uint64_t wakeups
     cdef readonly bint orphaned
@@ -80,26 +84,33 @@ cdef class Driver:
         self.scheduler, self.bell, self.memory = scheduler, bell, memory.buffer(0)
         self.line = <volatile int64_t *>(<uintptr_t>memory.address(0) + line)
         self.supervisor, self.spin_ns, self.liveness = supervisor, spin_ns, liveness
-        self.cells, self.timer = {}, -1
+        self.cells, self.unwatched, self.timer = {}, set(), -1
 
     def __dealloc__(self):
         if self.timer >= 0:
             close(self.timer)
 
     def watch_files(self):
-        """Have the bell ring for the files that emitters wait for. Raises TypeError, OSError: no such descriptor."""
+        """Have the bell ring for the files that emitters wait for. Raises NodeFailed: a descriptor cannot be waited for."""
         for file, cell in self.scheduler.files():
             fd = file if isinstance(file, int) else file.fileno()
             self.cells[fd] = cell
-            self.bell.watch(fd)
+            try:
+                self.bell.watch(fd)
+            except OSError as error:
+                name = (<Cell>cell).name
+                raise NodeFailed(f"{name}.wait_for: needed a file that can be waited for, was {file!r} ({error.strerror}); a regular "
+                                 "file is always readable", node=name, method="open") from error
         if self.liveness >= 0:
             self.bell.watch(self.liveness)
 
     def unwatch_files(self):
         """The files belong to their nodes again."""
         for fd in self.cells:
-            self.bell.unwatch(fd)
+            if fd not in self.unwatched:
+                self.bell.unwatch(fd)
         self.cells.clear()
+        self.unwatched.clear()
 
     cdef int _heed(self) except -1:
         """Do what the run's state says. Returns whether to go on."""
@@ -126,8 +137,21 @@ cdef class Driver:
         for fd in self.bell.ready_c():
             if fd == self.liveness:
                 self.orphaned = True
-            elif fd in self.cells:
+            elif fd in self.cells and not (<Cell>self.cells[fd]).busy:
                 self.scheduler.readable(self.cells[fd])
+        return 0
+
+    cdef int _tend_files(self) except -1:
+        """Watch the files of those that would fire now, and no others: a file that nobody reads is readable for ever (L11)."""
+        cdef Cell cell
+        for fd, cell in self.cells.items():
+            if cell.busy or cell.readable or cell.ended:
+                if fd not in self.unwatched:
+                    self.unwatched.add(fd)
+                    self.bell.unwatch(fd)
+            elif fd in self.unwatched:
+                self.unwatched.discard(fd)
+                self.bell.watch(fd)
         return 0
 
     cdef bint _spin(self, int64_t until_ns):
@@ -181,6 +205,7 @@ cdef class Driver:
                     pass
             if next_ns == now_ns:
                 if self.cells:
+                    self._tend_files()
                     self.bell.wait_c(0)
                     self._take_files()
                 continue
@@ -199,6 +224,7 @@ cdef class Driver:
             if self.scheduler.poll() or (self.line[STATE] >= STOP and not self.scheduler.stopping) or self.line[STATE] == ABORT:
                 return 0
             self._report_rest()
+            self._tend_files()
             if until_ns >= 0:
                 timeout_ns = max(until_ns - df_now_ns(), 0)
             self.bell.wait_c(timeout_ns)
@@ -248,6 +274,7 @@ cdef class Driver:
         """One sweep, for an event loop. Returns None: call again; True: sleep until a descriptor is readable; False: the end."""
         cdef int64_t now_ns, next_ns
         self.bell.end_sleep_c()
+        self._tend_files()
         self.bell.wait_c(0)
         self._take_files()
         if not self._heed() or not self.scheduler.remaining:
@@ -267,5 +294,6 @@ cdef class Driver:
             self.bell.end_sleep_c()
             return None
         self._report_rest()
+        self._tend_files()
         self.wakeups += 1
         return True

@@ -55,11 +55,14 @@ cdef class Output:
     cdef df_context_words **contexts  # contexts to wake, and their eventfds
     cdef int *fds
     cdef int ncontexts
+    cdef list bounds             # (edge, low, high) of the parameters that it writes; None: no limits
+    cdef bint left               # its readers are gone, and its cell has been told
 
     cdef int loan(self) except -1
     cdef object look_up(self)
     cdef int store(self, object value) except -1
     cdef int check_kept(self, PyObject *result) except -1
+    cdef _check_bounds(self)
     cdef void discard(self) noexcept
     cdef void publish(self, int64_t now_ns, int64_t origin_ns, uint64_t firing) noexcept
     cdef void close(self) noexcept
@@ -96,6 +99,7 @@ cdef class Input:
     cdef Slot batch_slot
     cdef object batch_view
     cdef df_slot_header batch_header
+    cdef df_slot_header no_header    # of an initial object
     cdef df_edge_counters *counters
     cdef bint digesting
     cdef readonly int64_t max_age_ns
@@ -108,12 +112,14 @@ cdef class Input:
     cdef int fd
     cdef bint owed               # the writer asked for room, and has not been rung yet
     cdef uint64_t depth
+    cdef uint64_t noticed        # head and end of stream for which the cell has been asked
+    cdef bint end_noticed
 
     cdef void pay(self) noexcept
     cdef bint ready(self) noexcept
-    cdef bint drained(self) noexcept
     cdef bint ended(self) noexcept
     cdef bint pending(self) noexcept
+    cdef bint news(self) noexcept
     cdef int take(self, int64_t now_ns) except -1
     cdef int release(self, bint taken) except -1
     cdef int leave(self) noexcept
@@ -124,6 +130,7 @@ cdef class Input:
     cdef int hand_over_batch(self) except -1
     cdef int keep(self, int32_t slot) except -1
     cdef int64_t peek_origin(self) noexcept
+    cdef bint superseded(self) noexcept
     cdef void _measure(self) noexcept
     cdef void _digest(self, df_slot_header *header) noexcept
     cdef df_slot_header *_next(self, int32_t *slot) noexcept

@@ -13,12 +13,15 @@ An end knows rings, formats and views. It knows nothing of nodes, firing rules, 
 cimport cython
 import numpy as np
 
+from cpython.bytes cimport PyBytes_FromStringAndSize
 from cpython.mem cimport PyMem_Calloc, PyMem_Free, PyMem_Malloc
 from cpython.ref cimport Py_CLEAR, Py_DECREF, Py_INCREF, PyObject
 from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t, uintptr_t
 from libc.string cimport memcpy, memset
 
+from .errors import DtypeError
 from .plan import KEEP
+from .signature import out_of_bounds
 
 from dfcore._bell cimport df_context_words, df_ring_bell
 from dfcore._record cimport ARRAY, OBJECT, SCALAR, STRUCTURED, Format, Slot, extra_references, new_slot
@@ -26,11 +29,13 @@ from dfcore._ring cimport (
     DF_DROP_NEW,
     DF_DROP_OLDEST,
     DF_LATEST,
+    DF_OPEN,
     DF_WAIT,
     df_close,
     df_end,
     df_end_word,
     df_ended,
+    df_head_word,
     df_index_word,
     df_keep,
     df_leave,
@@ -117,6 +122,12 @@ cdef df_context_words *context_of(plan, memory, int context) except NULL:
     return <df_context_words *>(base(memory, 0) + <Py_ssize_t>plan.layout.contexts[context])
 
 
+cdef list _bounds(plan, edges):
+    found = [(edge.name, parameter.low, parameter.high) for edge in edges for parameter in plan.nodes[edge.node].parameters
+             if parameter.edge == edge.index and (parameter.low is not None or parameter.high is not None)]
+    return found or None
+
+
 @cython.final
 cdef class Output:
     """The writing end of one output. States: no slot in hand; a slot in hand (loaned); closed.
@@ -154,6 +165,7 @@ cdef class Output:
             raise MemoryError
         self.writer.spare = <df_reader_words *>(base(memory, 0) + <Py_ssize_t>plan.layout.outputs[index].spare)
         self._find_readers(plan, memory, edges, positions, eventfds)
+        self.bounds = _bounds(plan, edges) if output.node >= 0 else None  # what the program sets was checked at its setter
         self._preload(plan, memory, edges)
 
     cdef _connect(self, plan, memory, int i, edge, df_ring ring):
@@ -253,6 +265,14 @@ cdef class Output:
                 raise BufferError(f"{self.where}: needed nobody to hold the output after its firing, was kept, so that the next write would "
                                   "tear a published record; look `self.output` up in each firing")
         return 0
+
+    cdef _check_bounds(self):
+        """A value for a parameter lies within its bounds. Raises DtypeError."""
+        value = self.format.unpack(PyBytes_FromStringAndSize(self.header + LINE, self.format.itemsize), self.where)
+        for edge, low, high in self.bounds:
+            broken = out_of_bounds(value, low, high)
+            if broken:
+                raise DtypeError(f"{edge}: needed a value {broken}, was {value!r}; stay within the bounds of the parameter")
 
     cdef void discard(self) noexcept:
         """Give the slot in hand back, unpublished."""
@@ -370,11 +390,15 @@ cdef class Input:
         PyMem_Free(self.slots)
 
     cdef bint ready(self) noexcept:
-        """A firing's worth of unread records is there (L3: a count, never a flag)."""
+        """A firing's worth of unread records is there (L3: a count, never a flag), or in hand already."""
+        if self.held != NULL:
+            return True
         if self.batch:
             return self.fill() >= 0 and self.filled == self.batch
         if self.decimate > 1:
             self.skip_decimated()
+            if (self.phase + 1) % self.decimate != 0:
+                return False  # what came since is not the last of its k
         return self.pending()
 
     cdef bint pending(self) noexcept:
@@ -385,10 +409,14 @@ cdef class Input:
             return True
         return df_waiting(&self.reader) != 0
 
-    cdef bint drained(self) noexcept:
-        """No record is known to wait, and the stream is not over: only a publication can change anything."""
-        return (self.reader.seen == self.reader.tail and self.initial_taken == self.initial_count
-                and not df_ended(&self.reader))
+    cdef bint news(self) noexcept:
+        """A record was published, or the stream ended, since the last look: what lies here unread is no news (L11)."""
+        cdef bint over = df_end_word(&self.reader) != DF_OPEN
+        cdef uint64_t head = df_head_word(self.reader.ring.words)
+        if head == self.noticed and over == self.end_noticed:
+            return False
+        self.noticed, self.end_noticed = head, over
+        return True
 
     cdef bint ended(self) noexcept:
         """The stream is over for this input: no record and no full batch is left, and none will come."""
@@ -421,6 +449,8 @@ cdef class Input:
         while self.filled < self.batch:
             if self.decimate > 1:
                 self.skip_decimated()
+                if (self.phase + 1) % self.decimate != 0:
+                    break
             if not self.pending():
                 break
             header = self._next(&slot)
@@ -430,6 +460,7 @@ cdef class Input:
                 self.batch_header.origin_ns = header.origin_ns
             if slot >= 0:
                 self.batch_header.seq, self.batch_header.publish_ns = header.seq, header.publish_ns
+                self.last_origin_ns = header.origin_ns
             if self.batch_values is not None:
                 self.batch_values.append(self.values[slot] if slot >= 0 else self.initial_values[self.initial_taken - 1])
             else:
@@ -452,6 +483,8 @@ cdef class Input:
         if self.initial_taken < self.initial_count:
             slot[0] = -1
             header = <df_slot_header *>(self.preload + self.initial_taken * self.stride)
+            if self.preload == NULL:
+                header = &self.no_header  # an object, which lies in no slot
             self.initial_taken += 1
             self.counters.initial_taken = self.initial_taken
             return header
@@ -577,6 +610,10 @@ cdef class Input:
     cdef int64_t peek_origin(self) noexcept:
         """`origin_ns` of the record in hand, -1 for an initial one."""
         return -1 if self.from_initial else self.held.origin_ns
+
+    cdef bint superseded(self) noexcept:
+        """A newer record than the one in hand is there, at an end that wants the newest."""
+        return self.latest and (self.reader.held >= 0 or self.from_initial) and df_waiting(&self.reader) != 0
 
     cdef void free_room(self, int wanted) noexcept:
         """A slot is free again. If the writer asked for room (RULES 1) it is owed a stroke: the scheduler sees to it."""
