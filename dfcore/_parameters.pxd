@@ -2,7 +2,7 @@
 """Parameters at run time. See `_parameters.pyx`."""
 
 cimport cython
-from libc.stdint cimport int64_t
+from libc.stdint cimport int64_t, uint64_t
 
 from dfcore._bell cimport df_context_words
 from dfcore._ends cimport Output, df_edge_counters
@@ -24,8 +24,11 @@ cdef class ParameterInput:
     cdef df_context_words *context
     cdef int fd
     cdef readonly bint settings
+    cdef uint64_t noticed        # head and end of stream for which the cell has been asked
+    cdef bint end_noticed
 
     cdef bint changed(self) noexcept
+    cdef bint news(self) noexcept
     cdef bint refresh(self, list values) except -1
     cdef int load(self, char *data, list values) except -1
     cdef int leave(self) noexcept

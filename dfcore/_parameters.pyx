@@ -9,13 +9,16 @@ settings of a node are one more output, owned by the parent, with one record tha
 
 cimport cython
 from cpython.bytes cimport PyBytes_FromStringAndSize
-from libc.stdint cimport int32_t, int64_t
+from libc.stdint cimport int32_t, int64_t, uint64_t
 
 from dfcore._bell cimport df_ring_bell
 from dfcore._ends cimport Output, base, context_of, df_edge_counters, line_of, own_slot, ring_of, want_of
 from dfcore._record cimport SCALAR, STRUCTURED, Format, Slot
 from dfcore._ring cimport (
     DF_LATEST,
+    DF_OPEN,
+    df_end_word,
+    df_head_word,
     df_leave,
     df_put_back,
     df_reader_init,
@@ -70,6 +73,15 @@ cdef class ParameterInput:
     cdef bint changed(self) noexcept:
         """A newer record than the one in force is there."""
         return self.preload != NULL or df_waiting(&self.reader) != 0
+
+    cdef bint news(self) noexcept:
+        """A value was published, or none will come any more, since the last look."""
+        cdef bint over = df_end_word(&self.reader) != DF_OPEN
+        cdef uint64_t head = df_head_word(self.reader.ring.words)
+        if head == self.noticed and over == self.end_noticed:
+            return False
+        self.noticed, self.end_noticed = head, over
+        return True
 
     cdef bint refresh(self, list values) except -1:
         """Copy the newest record, if there is a new one, into `values`. Returns whether there was."""

@@ -84,9 +84,11 @@ cdef class Scheduler:
     cdef bint _owes_points(self, Cell cell) noexcept
     cdef bint _writes_on(self, Cell cell) noexcept
     cdef bint room(self, Cell cell) except -1
+    cdef bint _roomy(self, Cell cell) noexcept
     cdef bint no_room(self, Cell cell, Output output) except -1
     cdef bint fresh(self, Cell cell) except -1
     cdef int watch(self, Cell cell) except -1
+    cdef int64_t _due(self, Input end) except? -2
     cdef int fire(self, Cell cell) except -1
     cdef int begin(self, Cell cell) except -1
     cdef int pace_grid(self, Cell cell) except -1
@@ -99,6 +101,7 @@ cdef class Scheduler:
     cdef int rearm(self, Cell cell, int64_t now_ns) except -1
     cdef int end(self, Cell cell) except -1
     cdef int finalize(self, Cell cell) except -1
+    cdef int _cut(self, Cell cell) except -1
     cdef int call_safe(self, Cell cell) except -1
     cdef int _give_back(self, Cell cell) except -1
     cdef int _reader_left(self, Cell cell) except -1

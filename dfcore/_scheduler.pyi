@@ -21,7 +21,7 @@ class Scheduler:
     warnings: list[str]
     launch: Callable[[int, Awaitable[Any]], None] | None
     cancel: Callable[[int], None] | None
-    side: Callable[[Awaitable[Any]], None] | None
+    side: Callable[[int, Awaitable[Any]], None] | None
     world: World | None
     zero_ns: int
     def __new__(

@@ -93,7 +93,7 @@ cdef class Scheduler:
         digest: digest every edge.
         seed: of the run.
     Attributes:
-        launch(position, awaitable), cancel(position), side(awaitable): set by a driver with an event loop.
+        launch(position, awaitable), cancel(position), side(position, awaitable): set by a driver with an event loop.
         remaining: how many nodes have not ended.
         warnings: sentences for the user.
     """
@@ -131,9 +131,8 @@ cdef class Scheduler:
         self.cells.append(Cell(plan, memory, index, position, node, inputs, outputs, parameters, seed))
         self.outputs.update(zip(declared.outputs, outputs, strict=True))
         self.remote_inputs += [(end, position) for end in inputs if (<Input>end).writer < 0]
-        self.remote_parameters += [
-            (end, position) for end, parameter in zip(parameters, declared.parameters) if parameter.required
-        ] if any([parameter.required for parameter in declared.parameters]) else []
+        required = [parameter.edge for parameter in declared.parameters if parameter.required]
+        self.remote_parameters += [(end, position) for end in parameters if (<ParameterInput>end).index in required]
         self.remote_outputs += [
             (end, position) for end, o in zip(outputs, declared.outputs, strict=True)
             if any([plan.edges[e].node not in positions for e in plan.outputs[o].edges])
@@ -214,7 +213,8 @@ cdef class Scheduler:
         self.stopping, self.end_ns = True, end_ns
         for cell in self.cells:
             self.mark(cell.position)
-            if cell.emitter and cell.busy and self.cancel is not None and cell.style in (COROUTINE, ASYNC_GENERATOR):
+            if (cell.emitter and cell.busy and not (cell.costing or cell.flushing) and self.cancel is not None
+                    and cell.style in (COROUTINE, ASYNC_GENERATOR)):
                 self.cancel(cell.position)
 
     def in_flight(self):
@@ -351,6 +351,8 @@ cdef class Scheduler:
             if cell.costing and cell.costs_until_ns <= now_ns:
                 self.dirty[word] &= ~(<uint64_t>1 << bit)
                 self._end_cost(cell)
+                word, passed = self.low, 0  # its context is free again
+                continue
             elif self.occupied[cell.context] and not cell.busy:
                 passed |= <uint64_t>1 << bit
                 continue
@@ -432,19 +434,18 @@ cdef class Scheduler:
         cdef Cell cell
         for i in range(self.nremote_inputs):
             input = <Input>self.inputs_there[i].end
-            if df_waiting(&input.reader) or df_ended(&input.reader):
-                cell = <Cell>self.table[self.inputs_there[i].position]
-                if not cell.ended and not cell.busy:
-                    self.mark(cell.position)
+            cell = <Cell>self.table[self.inputs_there[i].position]
+            if not cell.ended and not cell.busy and input.news():
+                self.mark(cell.position)
         for i in range(self.nremote_outputs):
             output = <Output>self.outputs_there[i].end
             cell = <Cell>self.table[self.outputs_there[i].position]
             if cell.ended or cell.busy:
                 continue
-            if cell.counters.blocked_edge:
-                if df_has_room(&output.writer):
-                    self.mark(cell.position)
-            if self.looking and df_all_gone(&output.writer):
+            if cell.counters.blocked_edge and self._roomy(cell):
+                self.mark(cell.position)
+            if self.looking and not output.left and df_all_gone(&output.writer):
+                output.left = True
                 self._reader_left(cell)
         if self.remote_parameters:
             self._poll_parameters()
@@ -454,7 +455,7 @@ cdef class Scheduler:
         cdef Cell cell
         for parameter, position in self.remote_parameters:
             cell = <Cell>self.table[<int>position]
-            if not cell.ended and (<ParameterInput>parameter).changed():
+            if not cell.ended and not cell.busy and (<ParameterInput>parameter).news():
                 self.mark(position)
 
     cdef int pay(self, bint all) noexcept:
@@ -484,14 +485,24 @@ cdef class Scheduler:
         if cell.busy or cell.ended:
             cell.asked = True  # by what came meanwhile: ask again when the firing is over
             return False
-        if cell.flushing or (cell.iterator is not None and not cell.emitter):
+        if cell.flushing:
             return self.room(cell)
+        if cell.iterator is not None and not cell.emitter:
+            if cell.abandoned:
+                self._cut(cell)
+                return False
+            return self.room(cell)
+        if self.stopping and cell.ends_with_stop:
+            self.end(cell)
+            return False
         if (cell.abandoned and not self._writes_on(cell)) or (cell.emitter and self.stopping and not self._owes_points(cell)):
             self.end(cell)
             return False
         if not cell.emitter:
             if cell.aged:
                 self.watch(cell)
+                if cell.unsafe:
+                    return True
             return self.inputs_ready(cell) and self.room(cell)
         if (cell.pace == GRID or cell.pace == FREE) and cell.due_ns > self.now_ns:
             return False
@@ -541,8 +552,6 @@ cdef class Scheduler:
                 return self._required_there(cell)
             return True
         cell.counters.waiting_edge = (<Input>cell.inputs[waiting]).index + 1
-        if self.stopping and cell.ends_with_stop:
-            self.end(cell)
         return False
 
     def _required_there(self, Cell cell):
@@ -568,6 +577,16 @@ cdef class Scheduler:
         if cell.counters.blocked_edge:
             cell.counters.blocked_edge = 0
             cell.waited_room = True
+        return True
+
+    cdef bint _roomy(self, Cell cell) noexcept:
+        """There is room at every output of a cell that waited for it: it need not be asked for one that was never full."""
+        cdef int i
+        for i in range(cell.noutputs):
+            if not df_has_room(&(<Output>cell.outputs[i]).writer):
+                return False
+        cell.counters.blocked_edge = 0
+        cell.waited_room = True
         return True
 
     cdef bint no_room(self, Cell cell, Output output) except -1:
@@ -600,8 +619,10 @@ cdef class Scheduler:
             end = <Input>cell.inputs[i]
             if end.max_age_ns < 0 or end.last_origin_ns < 0 or end.stale:
                 continue
-            due = end.last_origin_ns + end.max_age_ns + 1
-            if due <= self.now_ns and not end.ready():
+            due = self._due(end)
+            if due < 0:
+                continue
+            if due <= self.now_ns:
                 self._stale(cell, end)
             elif next < 0 or due < next:
                 next = due
@@ -610,10 +631,23 @@ cdef class Scheduler:
             df_heap_push(&self.timers, cell.watch_ns, cell.position)
         return 0
 
+    cdef int64_t _due(self, Input end) except? -2:
+        """When the newest record of `end` is too old; what has grown old unread is passed over. -1: nobody can say."""
+        cdef int64_t due = end.last_origin_ns + end.max_age_ns + 1
+        while due <= self.now_ns and (end.ready() or end.held != NULL):
+            if end.held != NULL and (end.peek_origin() < 0 or end.peek_origin() + end.max_age_ns >= self.now_ns):
+                return -1 if end.peek_origin() < 0 else end.peek_origin() + end.max_age_ns + 1
+            end.release(False)
+            if not end.ready():
+                break
+            end.take(self.now_ns)
+            due = end.last_origin_ns + end.max_age_ns + 1
+        return due
+
     def _stale(self, Cell cell, Input end):
         end.stale = True
         if end.on_stale == 0:
-            self.call_safe(cell)
+            cell.unsafe = True  # and called by a firing's thread: it may block
         elif end.on_stale == 2:
             cell.failing_input = end.name
             raise TimeoutError(f"{cell.name}.{end.name}: needed a record younger than {end.max_age_ns / 1e9} s, was none")
@@ -625,14 +659,19 @@ cdef class Scheduler:
         cdef int64_t now_ns = self.time(), origin
         for i in range(cell.ninputs):
             end = <Input>cell.inputs[i]
-            if end.max_age_ns < 0 or end.held != NULL:
+            if end.max_age_ns < 0:
                 continue
-            end.take(now_ns)
+            if end.held != NULL and end.superseded():
+                end.release(False)  # a newer one came while it waited for the other inputs
+            if end.held == NULL:
+                end.take(now_ns)
             origin = end.peek_origin()
             if origin >= 0 and now_ns - origin > end.max_age_ns:
                 end.release(False)
                 if not end.stale:
                     self._stale(cell, end)
+                if cell.unsafe:
+                    self.call_safe(cell)
                 self.mark(cell.position)
                 return False
             end.stale = False
@@ -640,12 +679,17 @@ cdef class Scheduler:
 
     cdef int call_safe(self, Cell cell) except -1:
         safe = getattr(cell.node, "safe", None)
+        cell.unsafe = False
         if safe is None:
             return 0
         cell.method = "safe"
-        answer = safe()
+        cell.busy, self.occupied[cell.context] = True, self.virtual  # it may park in a world: its context waits for it
+        try:
+            answer = safe()
+        finally:
+            cell.busy, self.occupied[cell.context] = False, False
         if inspect.isawaitable(answer):
-            self.side(answer)
+            self.side(cell.position, answer)
         cell.method = "flush" if cell.flushing else "compute"
         return 0
 
@@ -654,6 +698,10 @@ cdef class Scheduler:
     cdef int fire(self, Cell cell) except -1:
         """One firing, or one resumption of a generator. A coroutine's goes on by itself and comes back to `resolve`."""
         self.current = <PyObject *>cell
+        if cell.unsafe:
+            self.call_safe(cell)
+            self.mark(cell.position)
+            return 0
         if cell.iterator is None and not cell.flushing and cell.aged and not self.fresh(cell):
             return 0
         self.begin(cell)
@@ -737,8 +785,8 @@ cdef class Scheduler:
         """Put a result into slots; publish it now, or when its declared cost has passed."""
         cdef int found
         cdef int64_t cost
-        if result is None and cell.flushing:
-            cell.drop_outputs()
+        if result is None and cell.flushing and not cell.wrote():
+            cell.drop_outputs()  # a flush that returns or yields nothing, and wrote nothing, has nothing to emit
         else:
             found = cell.deliver(result)
             if found & STOPPED:
@@ -842,6 +890,8 @@ cdef class Scheduler:
             for i in range(cell.ninputs):
                 end = <Input>cell.inputs[i]
                 if not end.pending() and not df_ended(&end.reader):
+                    if cell.aged:
+                        self.mark(cell.position)  # to watch what it has taken grow old
                     return 0
             self.mark(cell.position)
         elif cell.pace == GRID:
@@ -887,6 +937,14 @@ cdef class Scheduler:
         cell.busy, cell.iterator = False, None
         cell.counters.in_flight = 0
         self.end(cell)
+
+    cdef int _cut(self, Cell cell) except -1:
+        """Nobody reads what a generator would still yield: its firing is over, and its node ends (RULES 21)."""
+        cell.iterator = None
+        self._give_back(cell)
+        cell.firing += 1
+        cell.counters.firings += 1
+        return self.end(cell)
 
     # -- end of stream and failure --------------------------------------------------------------------------------------------
 

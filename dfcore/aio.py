@@ -31,6 +31,7 @@ class Tasks:
         self._loop = asyncio.get_running_loop()
         self._firings: dict[int, asyncio.Task[Any]] = {}
         self._asides: set[asyncio.Task[Any]] = set()
+        self._stopped: set[int] = set()  # positions whose firing `cancel` has ended
         self._ended = False
         scheduler.launch, scheduler.cancel, scheduler.side = self.launch, self.cancel, self.side
 
@@ -41,10 +42,12 @@ class Tasks:
 
     def cancel(self, position: int) -> None:
         """End the firing of the cell at `position`: it publishes nothing."""
-        self._firings[position].cancel()
+        if position in self._firings:
+            self._stopped.add(position)
+            self._firings[position].cancel()
 
-    def side(self, awaitable: Awaitable[Any]) -> None:
-        """Run a coroutine beside the firings: an `async def safe`."""
+    def side(self, position: int, awaitable: Awaitable[Any]) -> None:
+        """Run a coroutine of the cell at `position` beside the firings: an `async def safe`."""
         task = self._loop.create_task(_result(awaitable))
         self._asides.add(task)
         task.add_done_callback(self._aside_done)
@@ -55,7 +58,11 @@ class Tasks:
         del self._firings[position]
         try:
             if task.cancelled():
-                self.scheduler.cancelled(position)
+                if position in self._stopped:
+                    self._stopped.discard(position)
+                    self.scheduler.cancelled(position)
+                else:  # what the node awaited was cancelled, by somebody else than us
+                    self.scheduler.reject(position, asyncio.CancelledError("what it awaited was cancelled"))
             elif (error := task.exception()) is not None:
                 self.scheduler.reject(position, error)
             else:

@@ -15,7 +15,7 @@ from typing import Any
 from ._scheduler import Scheduler
 from .aio import ClockLoop, Tasks
 from .clock import World
-from .errors import GraphError, Problem, Stopped
+from .errors import GraphError, NodeFailed, Problem, Stopped
 from .inline import ABORT, STOP, Orders
 from .life import Life, needs_loop, run_now
 from .plan import Plan
@@ -173,7 +173,10 @@ class InWorld:
             self.scheduler.world = None
         failures = self.errors + [failure for stage in self._stages.values() for failure in stage.life.failures]
         if failures:
-            raise failures[0]
+            first, *others = failures
+            if isinstance(first, NodeFailed):
+                first.others = (*first.others, *(error for error in others if isinstance(error, NodeFailed)))
+            raise first
 
     def opened(self, stage: Stage) -> None:
         """All nodes of `stage` are open; the last one to say so starts the run."""
@@ -279,7 +282,13 @@ class InWorld:
         """`stage` has an event loop: its coroutines are launched there."""
         self._launchers[stage.index] = tasks
         self.scheduler.launch = lambda position, awaitable: self._tasks_of(position).launch(position, awaitable)
-        self.scheduler.cancel = lambda position: self._tasks_of(position).cancel(position)
+        self.scheduler.cancel = lambda at: self._in_loop_of(at, lambda tasks: tasks.cancel(at))
+        self.scheduler.side = lambda at, awaitable: self._in_loop_of(at, lambda tasks: tasks.side(at, awaitable))
+
+    def _in_loop_of(self, position: int, action: Callable[[Tasks], None]) -> None:
+        """Act in the event loop of a context that is parked, perhaps, and let it look."""
+        action(self._tasks_of(position))
+        self.world.wake(self._stages[self.scheduler.context_of(position)].bell)
 
     def _tasks_of(self, position: int) -> Tasks:
         return self._launchers[self.scheduler.context_of(position)]
