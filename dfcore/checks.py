@@ -19,7 +19,7 @@ from .errors import Problem
 from .graph import Context, Declaration
 from .node import METHODS, Node, assigned_names
 from .params import Params
-from .signature import finite
+from .signature import LONGEST_S, finite
 
 INLINE = "inline"
 OVERRUN = ("skip", "catch_up")
@@ -79,8 +79,8 @@ def check_context(context: Context, cpus: Collection[int]) -> Iterator[Problem]:
         yield problem("a cpu of this machine", ", ".join(map(str, lost)), f"choose from {has}")
     if context.priority is not None and not (_whole(context.priority) and 1 <= context.priority <= 99):
         yield problem("priority 1 to 99", repr(context.priority), "choose one, or leave it out for an ordinary process")
-    if not finite(context.spin_us) or context.spin_us < 0:
-        yield problem("spin_us of at least 0", repr(context.spin_us), "0 does not spin")
+    if not finite(context.spin_us) or not 0 <= context.spin_us <= LONGEST_S:
+        yield problem("spin_us of 0 to 1e9", repr(context.spin_us), "0 does not spin")
 
 
 def cpu_numbers(cpu: Any) -> tuple[int, ...] | None:
@@ -165,8 +165,8 @@ def _check_options(book: Declared) -> Iterator[Problem]:
     yield from _check_choice(book, "overrun", OVERRUN, "rate_hz")
     yield from _check_choice(book, "on_deadline", ON_DEADLINE, "deadline_s")
     deadline = option(book, "deadline_s")
-    if deadline is not None and not (finite(deadline) and deadline > 0):
-        yield book.problem("option", "deadline_s above 0", repr(deadline), "leave it out for no deadline")
+    if deadline is not None and not (finite(deadline) and 0 < deadline <= LONGEST_S):
+        yield book.problem("option", "deadline_s above 0 and at most 1e9", repr(deadline), "leave it out for no deadline")
     if option(book, "on_deadline") == "safe" and not hasattr(book.node, "safe"):
         yield book.problem("option", 'a method `safe` for on_deadline="safe"', "none", "define it")
     if not isinstance(option(book, "zero"), (bool, np.bool_)):
@@ -184,12 +184,12 @@ def _check_choice(book: Declared, name: str, choices: tuple[str, ...], with_opti
 
 
 def _check_cost(book: Declared, cost: Any) -> Iterator[Problem]:
-    good = callable(cost) or finite(cost) and cost >= 0
+    good = callable(cost) or finite(cost) and 0 <= cost <= LONGEST_S * 1e9
     if not good and isinstance(cost, Iterable) and not isinstance(cost, (str, bytes)):
         costs = list(cost)
-        good = bool(costs) and all(finite(item) and item >= 0 for item in costs)
+        good = bool(costs) and all(finite(item) and 0 <= item <= LONGEST_S * 1e9 for item in costs)
     if not good:
-        needed = "cost_ns as a number of at least 0, a sequence of them, or a function of the rng"
+        needed = "cost_ns as a number of 0 to 1e18, a sequence of them, or a function of the rng"
         yield book.problem("option", needed, repr(cost), "0 costs nothing")
 
 

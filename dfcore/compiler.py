@@ -29,7 +29,7 @@ from .wiring import option as edge_option
 SETTINGS = "settings"
 LEAST_SLOTS = 3
 #: Descriptors that a run opens: for itself, for each context, and for each process beside that.
-FILES, FILES_PER_CONTEXT, FILES_PER_PROCESS = 8, 2, 6
+FILES, FILES_PER_CONTEXT, FILES_PER_PROCESS = 12, 6, 6
 _LISTED = 3
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 
@@ -333,10 +333,10 @@ def _output_text(plan: Plan, index: int) -> str:
 
 
 def _check_files(graph: Declaration, plan: Plan) -> list[Problem]:
-    """More files than this process may open; only processes need many."""
+    """More files than this process may open."""
     processes = sum(context.kind == "process" for context in plan.contexts)
     needed = FILES + FILES_PER_CONTEXT * len(plan.contexts) + FILES_PER_PROCESS * processes
-    refusal = machine.room_for_files(needed) if processes else None
+    refusal = machine.room_for_files(needed) if len(plan.contexts) > 1 else None
     return [] if refusal is None else [_problem_of_machine(graph, "files", refusal)]
 
 

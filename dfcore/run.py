@@ -7,6 +7,7 @@ drives, never what a firing does. Which driver: a world around the call, `clock=
 from __future__ import annotations
 
 import asyncio
+import numbers
 import signal
 import threading
 import warnings
@@ -90,6 +91,9 @@ class Graph(Declaration):
         """
         if self._run is None:
             raise RuntimeError(f"graph {self.name}.wait: needed a run, was none; call start() first")
+        if any(book.inside_a_node() for book in self._books[:1]):
+            raise RuntimeError(f"graph {self.name}.wait: needed to be called by the program, was called by a node of the run it "
+                               "would wait for; call stop() there, or return STOP")
         return self._run.wait(timeout_s)
 
     def running(
@@ -136,10 +140,12 @@ class Run:
     def __init__(self, graph: Graph, duration_s: float | None, clock: Any, seed: int, digest: bool | None):
         if graph._running:
             graph._refuse_change()
-        self.graph, self.seed = graph, seed
+        self.graph, self.seed = graph, _seed(seed)
         self.duration_ns = _duration_ns(duration_s)
         self.world, self.clock = _clock(clock)
-        self.digest = self.clock != "real" if digest is None else digest
+        if digest not in (None, True, False):
+            raise ValueError(f"digest: needed True, False or None, was {digest!r}")
+        self.digest = self.clock != "real" if digest is None else bool(digest)
         self.plan = compile(graph)
         self.orders, self.ended = Orders(), "running"
         self.nodes: dict[int, Any] = {}
@@ -320,8 +326,12 @@ class Run:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> bool:
         """Report, let everything go, and keep the error for whoever asks for the result."""
         self._error = error
-        if error is not None:
-            self.ended = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
+        if isinstance(error, KeyboardInterrupt):
+            self.ended = "interrupted"
+        elif isinstance(error, asyncio.CancelledError):
+            self.ended = "aborted" if self.orders.state >= ABORT else "stopped"
+        elif error is not None:
+            self.ended = "failed"
         try:
             report = self._report = self._make_report()
             self.graph._keep(report)
@@ -472,9 +482,15 @@ def _ended(orders: Orders, stopping: bool) -> str:
 def _duration_ns(duration_s: float | None) -> int | None:
     if duration_s is None:
         return None
-    if isinstance(duration_s, bool) or not isinstance(duration_s, (int, float)) or not 0 <= duration_s < 1e9:
+    if isinstance(duration_s, bool) or not isinstance(duration_s, numbers.Real) or not 0 <= duration_s < 1e9:
         raise ValueError(f"duration_s: needed seconds from 0 to 1e9, or None, was {duration_s!r}")
-    return round(duration_s * 1e9)
+    return round(float(duration_s) * 1e9)
+
+
+def _seed(seed: Any) -> int:
+    if isinstance(seed, bool) or not isinstance(seed, numbers.Integral) or not 0 <= int(seed) < 1 << 64:
+        raise ValueError(f"seed: needed an integer from 0 to 2**64 - 1, was {seed!r}")
+    return int(seed)
 
 
 def _clock(clock: Any) -> tuple[World | None, str]:

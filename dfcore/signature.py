@@ -198,6 +198,10 @@ def _known(parts: tuple[Any, ...]) -> Iterator[Any]:
             yield np.dtype(part)
 
 
+#: The longest time that any option says, 30 years: what is longer does not fit a count of nanoseconds.
+LONGEST_S = 1e9
+
+
 def finite(value: Any) -> bool:
     """Whether `value` is a real number, neither infinite nor NaN nor a bool."""
     return isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool) and math.isfinite(value)

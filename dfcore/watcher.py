@@ -102,7 +102,7 @@ class Watcher:
 
     def _on_signal(self) -> None:
         for number in self._signals.read():
-            again = number == signal.SIGINT == self._run.interrupted
+            again = self._run.interrupted is not None
             self._run.interrupted = self._run.interrupted or number
             if again:
                 self._run.abort()

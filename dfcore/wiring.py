@@ -19,7 +19,7 @@ from .edge import Edge, input_names
 from .errors import DtypeError, Problem, did_you_mean
 from .params import converted, fit
 from .plan import EVERY, LATEST, PARAMETER
-from .signature import InputSpec, ParameterSpec, finite
+from .signature import LONGEST_S, InputSpec, ParameterSpec, finite
 
 ON_FULL = ("wait", "drop_new", "drop_oldest", "error")
 ON_STALE = ("safe", "skip", "error")
@@ -160,6 +160,9 @@ def _check_dtype(item: Wire) -> Iterator[Problem]:
         yield edge.problem("parameter-fixed", "a parameter that may change", what, "give it a number as default, or none")
     if found is None:
         return
+    if isinstance(spec, ParameterSpec) and found.hasobject:
+        yield edge.problem("parameter-object", f"a dtype for parameter `{spec.name}`", "object", "declare one; objects only trigger")
+        return
     if isinstance(spec, ParameterSpec) and (spec.low, spec.high) != (None, None) and found.base.kind not in "biuf":
         yield edge.problem("bounds", f"numbers for `{spec.name}`, which has Bounds", dtypes.describe(found), "remove the Bounds")
     if spec.dtype is None:
@@ -197,8 +200,8 @@ def _check_options(edge: Edge) -> Iterator[Problem]:
     if on_full is not None and on_full not in ON_FULL:
         yield edge.problem("option", f"on_full {_choices(ON_FULL)}", repr(on_full), "choose one")
     max_age, on_stale = option(edge, "max_age_s"), option(edge, "on_stale")
-    if max_age is not None and not (finite(max_age) and max_age > 0):
-        yield edge.problem("option", "max_age_s above 0", repr(max_age), "leave it out for no limit")
+    if max_age is not None and not (finite(max_age) and 0 < max_age <= LONGEST_S):
+        yield edge.problem("option", "max_age_s above 0 and at most 1e9", repr(max_age), "leave it out for no limit")
     if on_stale is not None and on_stale not in ON_STALE:
         yield edge.problem("option", f"on_stale {_choices(ON_STALE)}", repr(on_stale), "choose one")
     elif on_stale is not None and max_age is None:

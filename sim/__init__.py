@@ -33,3 +33,27 @@ from .profiles import ftdi as ftdi
 from .profiles import ideal as ideal
 from .profiles import uart16550 as uart16550
 from .world import World as World
+
+#: Named, so that `from sim import *` does not hide pyserial behind our `serial`.
+__all__ = [
+    "Delay",
+    "Drop",
+    "Duplicate",
+    "FaultSchedule",
+    "Flip",
+    "Insert",
+    "Jitter",
+    "Line",
+    "Noise",
+    "SerialDevice",
+    "SimDeadlock",
+    "Stall",
+    "Unplug",
+    "World",
+    "cdc_acm",
+    "ftdi",
+    "ideal",
+    "read",
+    "sleep",
+    "uart16550",
+]

@@ -14,6 +14,7 @@ import numpy as np
 
 from .kernel import Kernel
 from .line import Line
+from .pace import delay_ns
 from .settings import Lines, Settings
 
 
@@ -75,15 +76,18 @@ class SerialDevice:
     def send(self, data: bytes, delay_s: float = 0) -> None:
         """Send one frame to the program, behind what is still on the wire."""
         line = self.line
+        if not isinstance(data, (bytes, bytearray, memoryview)):
+            raise TypeError(f"device {type(self).__name__}.send: needed bytes, was {data!r}; for one byte write bytes([value])")
         if delay_s:
-            line.at(line.now_ns + round(delay_s * 1e9), line.send, data)
+            line.at(line.now_ns + delay_ns(delay_s, f"device {type(self).__name__}.send"), line.send, bytes(data))
         else:
             line.send(data)
 
     def after(self, delay_s: float, function: Callable[..., Any], *args: Any) -> Timer:
         """Call `function(*args)` once, `delay_s` seconds from now."""
         timer, line = Timer(), self.line
-        timer._entry = line.at(line.now_ns + round(delay_s * 1e9), function, *args)
+        due_ns = line.now_ns + delay_ns(delay_s, f"device {type(self).__name__}.after")
+        timer._entry = line.at(due_ns, function, *args)
         return timer
 
     def every(self, period_s: float, function: Callable[[], Any]) -> Timer:
@@ -179,9 +183,19 @@ class GeneratorDevice(SerialDevice):
             raise TypeError(f"device {name}: needed `yield read(size)` or `yield sleep(seconds)`, was {request!r}; yield one of those")
 
 
+#: What a line calls on a device, where it has it.
+HOOKS = ("on_open", "on_close", "on_data", "on_settings", "on_modem")
+
+
 def as_device(device: Any) -> Any:
     """The device that `World.serial` was given, in the form a line uses."""
-    if device is None or not inspect.isfunction(device):
+    if device is None:
+        return None
+    if inspect.isclass(device):
+        raise TypeError(f"device {device.__name__}: needed a device, was its class; make one: {device.__name__}()")
+    if not inspect.isfunction(device):
+        if not any(hasattr(device, hook) for hook in HOOKS):
+            raise TypeError(f"device {device!r}: needed an object with any of {', '.join(HOOKS)}, was one with none; subclass SerialDevice")
         return device
     if not inspect.isgeneratorfunction(device):
         raise TypeError(f"device {device.__name__}: needed a generator function or an object with hooks, was a function; yield in it")

@@ -6,6 +6,7 @@ neither tasks nor devices. The wall pace also waits for real files, because only
 
 from __future__ import annotations
 
+import numbers
 import os
 import select
 import time
@@ -110,8 +111,17 @@ class WallPace(Pace):
             self._event = -1
 
 
+def delay_ns(delay_s: float, where: str) -> int:
+    """A delay in nanoseconds. Raises ValueError: it is no finite number of at least 0."""
+    if isinstance(delay_s, bool) or not isinstance(delay_s, numbers.Real) or not 0 <= delay_s < float("inf"):
+        raise ValueError(f"{where}: needed a delay of at least 0 s, was {delay_s!r}; give seconds")
+    return round(float(delay_s) * 1e9)
+
+
 def pace_of(clock: str) -> Pace:
     """The pace that a clock name means: "virtual", "wall", or "x10" for ten times as fast as the wall."""
+    if not isinstance(clock, str):
+        raise ValueError(f'World: needed clock "virtual", "wall" or "x" and a number, was {clock!r}; for example "x10"')
     if clock == "virtual":
         return VirtualPace()
     if clock == "wall":

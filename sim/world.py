@@ -28,7 +28,7 @@ from .faults import Fault, FaultSchedule
 from .files import Files
 from .kernel import Kernel
 from .line import Line
-from .pace import pace_of
+from .pace import delay_ns, pace_of
 from .patches import Patches, install
 from .profiles import Profile, profile_of
 from .selecting import SelectShim, install_selectors
@@ -254,7 +254,9 @@ class World:
         """Call `function(*args)` as an event, `delay_s` seconds from now. It must return at once."""
         self._check_member("after")
         name = getattr(function, "__name__", "function")
-        self.kernel.at(self.kernel.now + round(delay_s * 1e9), function, *args, owner=f"event {name}")
+        if not callable(function):
+            raise TypeError(f"World.after: needed a function to call, was {function!r}")
+        self.kernel.at(self.kernel.now + delay_ns(delay_s, "World.after"), function, *args, owner=f"event {name}")
 
     def member(self) -> bool:
         """Whether the calling thread is a task of this world."""

@@ -187,7 +187,7 @@ class Scale(Router):
         ({"rate_hz": True}, "noise: needed rate_hz above 0 and at most 1e9, was True; leave"),
         ({"overrun": "wait", "rate_hz": 1}, 'noise: needed overrun "skip" or "catch_up", was \'wait\'; choose one.'),
         ({"overrun": "catch_up"}, "noise: needed rate_hz beside overrun, was none; add rate_hz=, or leave overrun out."),
-        ({"deadline_s": -1}, "noise: needed deadline_s above 0, was -1; leave it out for no deadline."),
+        ({"deadline_s": -1}, "noise: needed deadline_s above 0 and at most 1e9, was -1; leave it out for no deadline."),
         (
             {"deadline_s": 1, "on_deadline": "stop"},
             'noise: needed on_deadline "count" or "safe" or "error", was \'stop\'; choose one.',
@@ -200,10 +200,10 @@ class Scale(Router):
         ({"zero": None}, "noise: needed zero True or False, was None."),
         (
             {"cost_ns": -1},
-            "noise: needed cost_ns as a number of at least 0, a sequence of them, or a function of the rng, was -1; 0",
+            "noise: needed cost_ns as a number of 0 to 1e18, a sequence of them, or a function of the rng, was -1; 0",
         ),
-        ({"cost_ns": []}, "noise: needed cost_ns as a number of at least 0"),
-        ({"cost_ns": [1, "a"]}, "noise: needed cost_ns as a number of at least 0"),
+        ({"cost_ns": []}, "noise: needed cost_ns as a number of 0 to 1e18"),
+        ({"cost_ns": [1, "a"]}, "noise: needed cost_ns as a number of 0 to 1e18"),
         ({"name": 3}, "noise: needed a name without '/' '->' '.' '[' ']' '\\n', was 3; rename it."),
         ({"name": "a/b"}, "a/b: needed a name without '/' '->' '.' '[' ']' '\\n', was 'a/b'; rename it."),
     ],
@@ -306,7 +306,7 @@ def test_a_graph_does_not_travel_with_a_node():
             "context io: needed priority 1 to 99, was 100; choose one, or leave it out for an ordinary process.",
         ),
         ("io", {"priority": "high"}, "context io: needed priority 1 to 99, was 'high'"),
-        ("io", {"spin_us": -1}, "context io: needed spin_us of at least 0, was -1; 0 does not spin."),
+        ("io", {"spin_us": -1}, "context io: needed spin_us of 0 to 1e9, was -1; 0 does not spin."),
     ],
 )
 def test_what_a_context_can_get_wrong(name, options, expected):

@@ -1,0 +1,42 @@
+"""Devices and delays that cannot be meant: each a sentence that names the fix."""
+
+from __future__ import annotations
+
+import pytest
+
+import sim
+from sim import SerialDevice, World
+
+
+@pytest.mark.parametrize("device", [SerialDevice, 3, "imu", object()])
+def test_what_is_no_device_is_refused(device):
+    """A class, or an object without hooks, would never answer: it is refused where it is given."""
+    with World() as world, pytest.raises(TypeError, match="needed"):
+        world.serial("imu", device)
+
+
+@pytest.mark.parametrize("delay_s", [-1, float("nan"), float("inf"), "x"])
+def test_a_delay_is_a_number_of_seconds(delay_s):
+    """Events lie in the future."""
+    with World() as world, pytest.raises(ValueError, match="at least 0 s"):
+        world.after(delay_s, print)
+
+
+def test_an_event_is_a_function():
+    """What cannot be called is refused where it is given, not when its time comes."""
+    with World() as world, pytest.raises(TypeError, match="function"):
+        world.after(1, None)
+
+
+def test_send_takes_bytes():
+    """A number is not so many zeros."""
+    device = SerialDevice()
+    with World() as world:
+        world.serial("imu", device)
+        with pytest.raises(TypeError, match="bytes"):
+            device.send(3)
+
+
+def test_a_star_import_leaves_pyserial_alone():
+    """`from sim import *` brings public names only."""
+    assert "serial" not in sim.__all__
