@@ -59,6 +59,8 @@ cdef class Cell:
     cdef readonly uint64_t firing
     cdef int64_t origin_ns
     cdef int64_t ready_ns, due_ns, watch_ns, costs_until_ns
+    cdef int64_t idle_ns            # end of its last firing
+    cdef bint charged               # the declared cost of the firing under way
     cdef uint64_t grid, numerator, denominator
     cdef bint catch_up
     cdef bint held_back             # room was missing since it was due

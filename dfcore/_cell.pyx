@@ -249,7 +249,10 @@ cdef class Cell:
         return 0
 
     cdef object random(self):
-        """The generator of this firing: counter = (0, firing, 0, 0), so that each firing has 2**64 draws of its own."""
+        """The generator of this firing: counter = (0, firing, 0, 0), so that each firing has 2**64 draws of its own.
+
+        In `open`, (0, 0, 1, 0): what it draws is not drawn again by the first firing.
+        """
         cdef PhiloxState *state
         if self.generator is None:
             self.generator = np.random.Generator(np.random.Philox(key=rng_key(self.seed, self.name)))
@@ -258,12 +261,12 @@ cdef class Cell:
             bits = self.generator.bit_generator
             if PHILOX_IS_KNOWN:
                 state = <PhiloxState *><uintptr_t>bits.ctypes.state_address
-                state.counter[0] = state.counter[2] = state.counter[3] = 0
-                state.counter[1] = self.firing
+                state.counter[0] = state.counter[3] = 0
+                state.counter[1], state.counter[2] = self.firing, self.counters.state < RUNNING
                 state.buffer_pos, state.has_uint32, state.uinteger = 4, 0, 0
             else:
                 key = rng_key(self.seed, self.name)
-                bits.state = np.random.Philox(key=key, counter=[0, self.firing, 0, 0]).state
+                bits.state = np.random.Philox(key=key, counter=[0, self.firing, self.counters.state < RUNNING, 0]).state
         return self.generator
 
     cdef object current_output(self):

@@ -78,6 +78,7 @@ cdef class Scheduler:
     cdef int poll_words(self) except -1
     cdef int pay(self, bint all) noexcept
     cdef int64_t sweep(self, int64_t now_ns) except? -2
+    cdef int64_t _ready_since(self, Cell cell) noexcept
     cdef void _count_wait(self, Cell cell) noexcept
     cdef bint ready(self, Cell cell) except -1
     cdef bint inputs_ready(self, Cell cell) except -1

@@ -728,12 +728,24 @@ cdef class Scheduler:
         if resumed or cell.flushing:
             return 0
         cell.take(self.now_ns)
-        cell.ready_ns = self.now_ns
+        cell.charged = False
+        cell.ready_ns = self._ready_since(cell) if cell.deadline_ns >= 0 else self.now_ns
         self._count_wait(cell)
         if cell.pace == GRID:
             self.pace_grid(cell)
         cell.readable = False
         return 0
+
+    cdef int64_t _ready_since(self, Cell cell) noexcept:
+        """When the cell could have fired: since its last record came, or its last firing ended."""
+        cdef int i
+        cdef int64_t since = -1
+        if cell.waited_room:
+            return self.now_ns
+        for i in range(cell.ninputs):
+            if not (<Input>cell.inputs[i]).from_initial:
+                since = max(since, (<Input>cell.inputs[i]).held.publish_ns)
+        return self.now_ns if since < 0 else min(max(since, cell.idle_ns), self.now_ns)
 
     cdef void _count_wait(self, Cell cell) noexcept:
         """What the time since its last firing was spent on. The end of one firing is the start of the next: no clock is read."""
@@ -793,7 +805,8 @@ cdef class Scheduler:
                 cell.stopped = True
             elif not found and cell.noutputs:
                 cell.counters.skipped_firings += 1
-        if self.virtual and cell.fixed_cost != 0:
+        if self.virtual and cell.fixed_cost != 0 and not cell.charged:
+            cell.charged = True  # a generator of a router is one firing, however often it yields
             cost = self.cost_of(cell)
             if cost > 0:
                 cell.costing = True
@@ -827,6 +840,7 @@ cdef class Scheduler:
             self.ticks = now_ns = self.time()
         self.publish(cell, now_ns)
         cell.busy = False
+        cell.idle_ns = now_ns
         cell.counters.in_flight = 0
         self.occupied[cell.context] = False
         if cell.flushing:
@@ -953,7 +967,7 @@ cdef class Scheduler:
         flush = getattr(cell.node, "flush", None)
         if cell.flushing or cell.ended:
             return 0
-        cell.stopped = False
+        cell.stopped = cell.charged = False
         cell.iterator = None
         if flush is None:
             return self.finalize(cell)

@@ -253,3 +253,31 @@ def test_what_a_node_awaits_may_be_cancelled_by_others():
     with pytest.raises(NodeFailed) as caught:
         graph.run(clock="virtual")
     assert "awaits" == caught.value.node
+
+
+def test_a_deadline_counts_from_ready():
+    """A firing that its context held up after its record came has missed its deadline."""
+
+    class Takes(Collector):
+        def compute(self, x):
+            pass
+
+    with Graph() as graph:
+        source, slow, late = emit([1.0], "f8"), Takes(cost_ns=50_000_000, name="slow"), Takes(deadline_s=0.01, name="late")
+    source.to(slow)
+    source.to(late)
+    assert 1 == graph.run(clock="virtual").nodes["late"].deadline_misses
+
+
+def test_a_generator_of_a_router_costs_once():
+    """`cost_ns` is the time of a firing, and all that a router's generator yields is one firing."""
+
+    class Three(Router):
+        def compute(self, x):
+            yield from (x, x, x)
+
+    with Graph() as graph:
+        source, three, out = emit([1.0, 2.0], "f8"), Three("f8", cost_ns=10_000_000), collect()
+    source.to(three).to(out)
+    assert 0.02 == graph.run(clock="virtual").duration_s
+    assert 6 == len(out)
