@@ -188,11 +188,25 @@ class Run:
 
     def wait(self, timeout_s: float | None = None) -> Report:
         """The report, when the run is over."""
-        if not self._over.wait(timeout_s):
+        try:
+            over = self._over.wait(timeout_s)
+        except KeyboardInterrupt:
+            self._give_in()
+            raise
+        if not over:
             raise TimeoutError(f"graph {self.graph.name}.wait: needed the run to end within {timeout_s} s, was still running")
         if self._thread is not None:
             self._thread.join()
         return self._result()
+
+    def _give_in(self) -> None:
+        """Ctrl-C while the program waits for a run in the background: the first stops it, the second aborts it."""
+        self.stop()
+        try:
+            self._over.wait()
+        except KeyboardInterrupt:
+            self.abort()
+            self._over.wait()
 
     def stop(self) -> None:
         """Emitters stop, records drain."""
