@@ -415,3 +415,14 @@ def test_all_mistakes_are_reported_at_once():
     parts = ["a cpu of this machine", "rate_hz above 0", "an input of `scale`", "depth as an int", "initial records in"]
     texts = found(graph)
     assert [[part] for part in parts] == [[part for part in parts if part in text] for text in texts]
+
+
+def test_a_parameter_takes_no_objects():
+    """A parameter has a dtype: an edge that brings objects is refused, not read as memory."""
+    with Declaration() as graph:
+        source, node = things(), scale()
+        noise().to(node)
+    source.to(node["gain"])
+    with pytest.raises(GraphError) as caught:
+        compile(graph)
+    assert "parameter-object" in [problem.code for problem in caught.value.problems]
