@@ -14,6 +14,8 @@ from posix.unistd cimport close, read
 
 from cpython.exc cimport PyErr_CheckSignals
 
+import errno
+
 from .errors import NodeFailed
 
 from dfcore._bell cimport Bell, df_now_ns, df_ring_bell_always, df_ticks
@@ -42,6 +44,13 @@ cdef enum:
     ABORT = 3
 
 cdef int64_t ENDLESS_NS = 0x7FFFFFFFFFFFFFFF
+
+#: What to do about a file that cannot be waited for.
+WAIT_REASONS = {
+    errno.EPERM: "a regular file is always readable: leave wait_for out",
+    errno.EEXIST: "it is waited for already: call wait_for once for each file",
+    errno.EBADF: "it is closed: keep it open until `close`",
+}
 
 #: Sweeps between two looks at signals and at who else wants the GIL, while there is always something to do.
 cdef enum:
@@ -91,16 +100,22 @@ cdef class Driver:
             close(self.timer)
 
     def watch_files(self):
-        """Have the bell ring for the files that emitters wait for. Raises NodeFailed: a descriptor cannot be waited for."""
+        """Have the bell ring, from time 0 on, for the files that emitters wait for.
+
+        Raises NodeFailed: a descriptor cannot be waited for.
+        """
         for file, cell in self.scheduler.files():
             fd = file if isinstance(file, int) else file.fileno()
-            self.cells[fd] = cell
             try:
                 self.bell.watch(fd)
+                self.bell.unwatch(fd)  # what is readable already must not keep a context awake until the others are open
+                self.cells[fd] = cell
+                self.unwatched.add(fd)
             except OSError as error:
                 name = (<Cell>cell).name
-                raise NodeFailed(f"{name}.wait_for: needed a file that can be waited for, was {file!r} ({error.strerror}); a regular "
-                                 "file is always readable", node=name, method="open") from error
+                reason = WAIT_REASONS.get(error.errno, "open one that can be polled")
+                raise NodeFailed(f"{name}.wait_for: needed a file that can be waited for, was {file!r} ({error.strerror}); {reason}",
+                                 node=name, method="open") from error
         if self.liveness >= 0:
             self.bell.watch(self.liveness)
 

@@ -227,6 +227,9 @@ cdef class Output:
         """The slot of this firing as user code writes into it: zeroed at the first look-up."""
         cdef uint32_t slot
         cdef object view
+        if self.format.kind == SCALAR or self.format.kind == OBJECT:
+            raise TypeError(f"{self.where}: needed a structured or array output to write into, was {self.format.dtype}; return the "
+                            "value instead of using `self.output`")
         self.loan()
         slot = self.writer.loaned
         if self.views[slot] == NULL:

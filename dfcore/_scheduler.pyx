@@ -21,7 +21,7 @@ from cpython.ref cimport Py_DECREF, PyObject
 from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 from libc.stdlib cimport free
 
-from .errors import DfcoreError, NodeFailed, RecordLost, Stopped
+from .errors import DfcoreError, NodeFailed, RecordLost, Stopped, told
 from .sentinels import STOP
 
 from dfcore._bell cimport df_ticks
@@ -242,6 +242,10 @@ cdef class Scheduler:
         if self.world is not None:
             self.now_ns = self.world.now_ns - self.zero_ns
         return self.now_ns
+
+    def time_is(self, int64_t now_ns):
+        """Virtual time has moved, and a coroutine may finish before the table is asked again."""
+        self.now_ns = now_ns
 
     cdef void mark(self, int position) noexcept:
         self.dirty[position >> 6] |= <uint64_t>1 << (position & 63)
@@ -1039,7 +1043,7 @@ cdef class Scheduler:
         seq = holds.get(input) if input else next(iter(holds.values()), None)
         inputs = "".join([f", {name} seq {number}" for name, number in holds.items()])
         raise NodeFailed(
-            f"{cell.name}: {cell.method} raised {type(error).__name__}: {error} "
+            f"{cell.name}: {cell.method} raised {told(error)} "
             f"(firing {cell.firing}, t = {self.now_ns / 1e9:.6f} s{inputs})",
             node=cell.name, input=input, seq=seq, firing=cell.firing, method=cell.method,
         ) from error

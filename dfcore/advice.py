@@ -16,15 +16,16 @@ from .plan import EVERY, ContextPlan, EdgePlan, NodePlan, OutputPlan
 FAST_HZ = 50  # from here on a Python thread that waits for the interpreter lock is late
 
 
-def advise(
+def advise(nodes: Sequence[NodePlan], outputs: Sequence[OutputPlan], edges: Sequence[EdgePlan]) -> tuple[str, ...]:
+    """What is worth a warning under any clock, in order of edges."""
+    return tuple(_ratios(nodes, outputs, edges))
+
+
+def advise_for_real_time(
     contexts: Sequence[ContextPlan], nodes: Sequence[NodePlan], outputs: Sequence[OutputPlan], edges: Sequence[EdgePlan]
 ) -> tuple[str, ...]:
-    """Everything worth a warning, in order of edges and contexts."""
-    return (
-        *_ratios(nodes, outputs, edges),
-        *_held_back(contexts, nodes, outputs, edges),
-        *_slow_threads(contexts, nodes),
-    )
+    """What is worth a warning where time does not wait, in order of edges and contexts."""
+    return (*_held_back(contexts, nodes, outputs, edges), *_slow_threads(contexts, nodes))
 
 
 def needed_depths(
@@ -131,13 +132,14 @@ def _held_back(
     paced: Collection[int] = {node.context for node in nodes if node.period_ns is not None}
     for edge in edges:
         writer = outputs[edge.output].node
-        if edge.policy != EVERY or edge.on_full != "wait" or writer < 0 or edge.context in paced:
+        if edge.policy != EVERY or edge.on_full != "wait" or edge.insisted or writer < 0 or edge.context in paced:
             continue
         if nodes[writer].period_ns is not None:
             yield (
-                f'{edge.name}: needed a reader that never holds back {nodes[writer].name}, which has rate_hz, was on_full="wait" '
-                f"into context {contexts[edge.context].name}, which has no rate_hz; "
-                f'write policy="latest" or on_full="drop_oldest" if records may be lost. ({edge.file}:{edge.line})'
+                f"{edge.name}: needed a reader that keeps up with the rate_hz of {nodes[writer].name}, was context "
+                f"{contexts[edge.context].name}, which has no pace: if it falls {edge.depth} records behind, {nodes[writer].name} is "
+                f'held back and late; write on_full="wait" to say so, or policy="latest" or on_full="drop_oldest" if records may be '
+                f"lost. ({edge.file}:{edge.line})"
             )
 
 

@@ -13,9 +13,22 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 
+class Carried(Exception):
+    """Carries what asyncio would let through all of its loop, SystemExit and KeyboardInterrupt, to whom it belongs."""
+
+
 async def _result(awaitable: Awaitable[Any]) -> Any:
-    """An async generator's next value as a coroutine: what a task is made of."""
-    return await awaitable
+    """What a task is made of: a coroutine, or an async generator's next value."""
+    try:
+        return await awaitable
+    except (SystemExit, KeyboardInterrupt) as error:
+        raise Carried from error
+
+
+def _raised(task: asyncio.Task[Any]) -> BaseException | None:
+    """What the coroutine of a task raised; None if it returned."""
+    error = task.exception()
+    return error.__cause__ if isinstance(error, Carried) else error
 
 
 class Tasks:
@@ -63,7 +76,7 @@ class Tasks:
                     self.scheduler.cancelled(position)
                 else:  # what the node awaited was cancelled, by somebody else than us
                     self.scheduler.reject(position, asyncio.CancelledError("what it awaited was cancelled"))
-            elif (error := task.exception()) is not None:
+            elif (error := _raised(task)) is not None:
                 self.scheduler.reject(position, error)
             else:
                 self.scheduler.resolve(position, task.result())
@@ -73,8 +86,8 @@ class Tasks:
 
     def _aside_done(self, task: asyncio.Task[Any]) -> None:
         self._asides.discard(task)
-        if not task.cancelled() and task.exception() is not None:
-            self.error = self.error or task.exception()
+        if not task.cancelled() and (error := _raised(task)) is not None:
+            self.error = self.error or error
             self._wake()
 
     async def end(self) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from . import dtypes, machine
-from .advice import advise
+from .advice import advise, advise_for_real_time
 from .checks import INLINE, check_context, check_graph, check_node, cpu_numbers, option, period_ns
 from .declared import Declared
 from .errors import GraphError, Problem
@@ -51,7 +51,8 @@ def compile(graph: Declaration) -> Plan:
         outputs=outputs,
         edges=edges,
         layout=layout,
-        warnings=advise(contexts, nodes, outputs, edges),
+        warnings=advise(nodes, outputs, edges),
+        real_time_warnings=advise_for_real_time(contexts, nodes, outputs, edges),
     )
     problems = [*_check_memory(graph, plan), *_check_files(graph, plan)]
     if problems:
@@ -250,6 +251,7 @@ class _Draft:
             policy=item.policy,
             depth=1 if item.policy != EVERY else edge_option(edge, "depth") or default_depth(dtype),  # type: ignore[arg-type]
             on_full=edge_option(edge, "on_full") or "wait",
+            insisted=edge_option(edge, "on_full") is not None,
             initial=item.initial,
             decimate=int(edge_option(edge, "decimate")),
             batch=int(edge_option(edge, "batch")),
@@ -273,6 +275,7 @@ class _Draft:
             policy=PARAMETER,
             depth=1,
             on_full="wait",
+            insisted=False,
             initial=(),
             decimate=1,
             batch=1,

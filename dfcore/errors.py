@@ -139,6 +139,15 @@ def _listed(problems: tuple[Problem, ...]) -> str:
     return "\n".join(lines)
 
 
+def told(error: BaseException) -> str:
+    """Class and message of an exception, also of one whose own `__str__` fails."""
+    try:
+        text = str(error)
+    except Exception as broken:  # noqa: BLE001 - a user's `__str__` may raise anything
+        text = f"(its message cannot be made: {type(broken).__name__})"
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
 def caller() -> tuple[str, int]:
     """File and line of the innermost frame outside this package."""
     frame = sys._getframe(1)

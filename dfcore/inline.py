@@ -144,7 +144,7 @@ class Inline:
             return False
         moved = self._next(next_ns)
         if moved is None:
-            raise GraphError(self._stuck())
+            raise GraphError(self._why())
         self.now_ns = moved
         return True
 
@@ -155,6 +155,18 @@ class Inline:
             self._scheduler.stop()
         elif self._duration_ns is not None and self.now_ns >= self._duration_ns:
             self._scheduler.stop(self._duration_ns)
+
+    def _why(self) -> Problem:
+        """Why nothing can happen any more: an await that nobody ends, or edges that wait for each other."""
+        for name in self._scheduler.in_flight():
+            return Problem(
+                code="await",
+                where=name,
+                needed="to await what this run can bring: time, or another coroutine of it",
+                found="awaiting something else, and nothing can happen any more",
+                do="give the await a timeout, or run in real time",
+            )
+        return self._stuck()
 
     def _next(self, next_ns: int, loop_ns: int | None = None) -> int | None:
         """When something happens next: a timer of the table, one of the loop, the end of the run; None: never."""
@@ -196,8 +208,9 @@ class Inline:
                 return
             moved = self._next(self._scheduler.next_ns(), None if timeout_ns is None else self.now_ns + timeout_ns)
             if moved is None:
-                raise GraphError(self._stuck())
+                raise GraphError(self._why())
             self.now_ns = moved
+            self._scheduler.time_is(moved)
         except BaseException as error:
             self._done.set_exception(error)
 

@@ -7,11 +7,12 @@ so everything here is a coroutine; where no node needs an event loop, `run_now` 
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 from collections.abc import Coroutine, Iterable
 from typing import Any, TypeVar
 
-from .errors import NodeFailed
+from .errors import NodeFailed, Stopped, told
 from .plan import Plan
 
 T = TypeVar("T")
@@ -85,9 +86,18 @@ class Life:
         try:
             result = function()
             return await result if inspect.isawaitable(result) else result
-        except Exception as error:
-            raise NodeFailed(
-                f"{name}: {method} raised {type(error).__name__}: {error}", node=name, method=method
-            ) from error
-        except SystemExit as error:
-            raise NodeFailed(f"{name}: {method} called sys.exit({error.code!r})", node=name, method=method) from error
+        except (KeyboardInterrupt, Stopped, NodeFailed):
+            raise
+        except BaseException as error:
+            if isinstance(error, asyncio.CancelledError) and _is_being_cancelled():
+                raise
+            raise NodeFailed(f"{name}: {method} raised {told(error)}", node=name, method=method) from error
+
+
+def _is_being_cancelled() -> bool:
+    """Whether somebody cancelled the program's own task, rather than a method having raised by itself."""
+    try:
+        task = asyncio.current_task()
+    except RuntimeError:
+        return False
+    return task is not None and task.cancelling() > 0

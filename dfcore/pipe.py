@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from .errors import told
 from .pickles import dumps, loads
 
 _LENGTH = struct.Struct("=Q")
@@ -115,7 +116,6 @@ class Inbox:
 class PackedError:
     """An exception on its way between two processes."""
 
-    kind: str
     message: str
     pickled: bytes | None
     traceback: str
@@ -126,8 +126,7 @@ def pack_error(error: BaseException) -> PackedError:
     """`error` and its causes, ready for `send`."""
     cause = error.__cause__
     return PackedError(
-        kind=type(error).__qualname__,
-        message=str(error),
+        message=told(error),
         pickled=_pickled(error),
         traceback="".join(traceback.format_exception(error, chain=False)).rstrip(),
         cause=None if cause is None else pack_error(cause),
@@ -138,7 +137,7 @@ def unpack_error(packed: PackedError, origin: str) -> BaseException:
     """The exception again. The innermost cause gets a note: `origin`, which says what process it was, and its traceback there."""
     error = _loaded(packed.pickled)
     if error is None:
-        error = RemoteError(f"{packed.kind}: {packed.message}")
+        error = RemoteError(packed.message)
     if packed.cause is None:
         error.add_note(f"\nin {origin}:\n{packed.traceback}")
     else:

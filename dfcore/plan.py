@@ -100,6 +100,7 @@ class EdgePlan:
     policy: str  # EVERY | LATEST | PARAMETER
     depth: int
     on_full: str  # "wait" | "drop_new" | "drop_oldest" | "error"
+    insisted: bool = False  # the program wrote `on_full` itself
     initial: tuple[Any, ...]
     decimate: int
     batch: int
@@ -178,6 +179,7 @@ class Plan:
     edges: tuple[EdgePlan, ...]
     layout: Layout
     warnings: tuple[str, ...]
+    real_time_warnings: tuple[str, ...] = ()  # of what hurts only where time does not wait
 
     def __str__(self) -> str:
         size = sum(segment.size for segment in self.layout.segments)

@@ -26,6 +26,7 @@ from .errors import DfcoreError, Problem
 from .graph import Declaration
 from .inline import ABORT, STOP, Inline, Interrupts, Orders
 from .inworld import InWorld
+from .life import needs_loop
 from .memory import Memory
 from .plan import Plan
 from .stats import Report
@@ -147,11 +148,12 @@ class Run:
             raise ValueError(f"digest: needed True, False or None, was {digest!r}")
         self.digest = self.clock != "real" if digest is None else bool(digest)
         self.plan = compile(graph)
+        self.needs_loop = needs_loop(self.plan, self._nodes_here())
         self.orders, self.ended = Orders(), "running"
         self.nodes: dict[int, Any] = {}
         self.memory: Memory | None = None
         self.values: dict[int, list[Any]] = {}
-        self.warnings = list(self.plan.warnings)
+        self.warnings = [*self.plan.warnings, *(self.plan.real_time_warnings if self.clock == "real" else ())]
         self._contexts: Callable[[], dict[str, dict[str, Any]]] = dict
         self._now_ns: Callable[[], int] = lambda: 0
         self._opened, self._over = threading.Event(), threading.Event()
@@ -160,10 +162,18 @@ class Run:
         self._error: BaseException | None = None
         self._settings: list[tuple[Any, Settings]] = []
 
+    def _nodes_here(self) -> dict[int, Any]:
+        """The nodes that fire in the calling thread: the inline ones, or all of them in virtual time."""
+        nodes = dict(enumerate(self.graph.nodes))
+        return nodes if self.clock != "real" else {index: nodes[index] for index in self.plan.contexts[0].nodes}
+
     # -- the four ways to run -------------------------------------------------------------------------------------------------
 
     def execute(self) -> Report:
         """In the calling thread."""
+        if self.needs_loop and _loop_runs():
+            raise RuntimeError(f"graph {self.graph.name}.run: needed no running event loop in this thread, for its `async def` nodes need "
+                               "one, was called inside of one; write `await graph.arun(...)`")
         self._drive()
         return self._result()
 
@@ -480,6 +490,15 @@ async def _patiently(thread: asyncio.Future[None], run: Run) -> None:
         raise cancelled
 
 
+def _loop_runs() -> bool:
+    """Whether the calling thread is inside an event loop."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
+
+
 def _elapsed_ns(supervisor: Supervisor) -> int:
     """Time since time 0 of a run; 0 before."""
     return max(real_now_ns() - supervisor.line.zero_ns, 0) if supervisor.line.state >= GO and supervisor.line.zero_ns else 0
@@ -513,6 +532,8 @@ def _clock(clock: Any) -> tuple[World | None, str]:
         world = world_around()
         return world, "real" if world is None else "world"
     if clock in ("real", "virtual"):
+        if clock == "real" and world_around() is not None:
+            raise ValueError('clock: needed that of the World around the call, was "real"; leave clock out, or run outside the World')
         return None, clock
     if isinstance(clock, str) or not all(hasattr(clock, name) for name in ("now_ns", "spawn", "when_quiet", "watch")):
         raise ValueError(f'clock: needed "real", "virtual" or an open World, was {clock!r}')

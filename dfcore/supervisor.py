@@ -33,6 +33,30 @@ LEAD_NS = 2_000_000
 SWITCH_INTERVAL_S = 1e-4
 
 
+class _Turns:
+    """How quickly Python threads take turns: quickly while any run of this process has several (RULES 33), else as before."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._runs, self._before_s = 0, 0.0
+
+    def quicken(self) -> None:
+        with self._lock:
+            if not self._runs:
+                self._before_s = sys.getswitchinterval()
+                sys.setswitchinterval(min(SWITCH_INTERVAL_S, self._before_s))
+            self._runs += 1
+
+    def slow_down(self) -> None:
+        with self._lock:
+            self._runs -= 1
+            if not self._runs:
+                sys.setswitchinterval(self._before_s)
+
+
+_turns = _Turns()
+
+
 class Supervisor:
     """One run in real time. States: made; begun (everybody opens); GO; over; closed. `close` may come at any time.
 
@@ -76,7 +100,7 @@ class Supervisor:
         self._watcher: Watcher | None = None
         self._signals: Signals | None = None
         self._interrupts = 0
-        self._switch_interval_s: float | None = None  # of the program, while ours is in force
+        self._quick = False  # whether threads take turns quickly on our behalf
         self._stop_wanted = self._closed = False
         self.eventfds: tuple[int, ...] = ()
         try:
@@ -95,8 +119,8 @@ class Supervisor:
         """Start every process and thread; they open their nodes. Signals are taken over if this is the main thread."""
         self._signals = Signals(self._shall_interrupt)
         if threading.current_thread() is not threading.main_thread() or any(place.kind == "thread" for place in self.places):
-            self._switch_interval_s = sys.getswitchinterval()
-            sys.setswitchinterval(min(SWITCH_INTERVAL_S, self._switch_interval_s))
+            _turns.quicken()
+            self._quick = True
         self._watcher = Watcher(self, self._signals)
         self._watcher.start()
         for place in self.places:
@@ -173,8 +197,9 @@ class Supervisor:
             self._signals.give_back()
         with self._changed:
             self._closed = True
-        if self._switch_interval_s is not None:
-            sys.setswitchinterval(self._switch_interval_s)
+        if self._quick:
+            self._quick = False
+            _turns.slow_down()
         for place in self.places:
             place.close()
         self._close_bells()

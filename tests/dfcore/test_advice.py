@@ -130,14 +130,15 @@ def test_a_grid_held_back_by_another_context_is_a_warning():
                 noise(rate_hz=rate, name="other")
             one.to(here)
             one.to(there, **options)
-        return compile(graph).warnings
+        return compile(graph).real_time_warnings
 
     (warning,) = warnings()
     assert warning.startswith(
-        'sensor -> there: needed a reader that never holds back sensor, which has rate_hz, was on_full="wait" into context disk, '
-        'which has no rate_hz; write policy="latest" or on_full="drop_oldest" if records may be lost. ('
+        "sensor -> there: needed a reader that keeps up with the rate_hz of sensor, was context disk, which has no pace: if it falls "
+        '16 records behind, sensor is held back and late; write on_full="wait" to say so, or policy="latest" or '
+        'on_full="drop_oldest" if records may be lost. ('
     )
-    assert () == warnings(rate=1) == warnings(policy="latest") == warnings(on_full="drop_new")
+    assert () == warnings(rate=1) == warnings(policy="latest") == warnings(on_full="drop_new") == warnings(on_full="wait")
 
 
 @pytest.mark.parametrize(
@@ -150,7 +151,7 @@ def test_a_thread_cannot_keep_every_promise(options, rate, wish):
     def warnings(kind, rate):
         with Declaration() as graph, graph.context("io", kind=kind, **options):
             noise(rate_hz=rate)
-        return compile(graph).warnings
+        return compile(graph).real_time_warnings
 
     assert (f'context io: needed kind="process" for {wish}, was "thread"; make it a process.',) == warnings("thread", rate)
     assert () == warnings("process", rate)
