@@ -74,14 +74,41 @@ class ContextReport:
     refused: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Report:
-    """A run in figures. `print(report)` is a table.
+    """A run in figures. `print(report)` is tables; `repr` is one line; `to_dict()` is plain values.
 
     Attributes:
-        ended: "finished", "duration", "stopped", "aborted", "interrupted" or "failed".
+        name: of the graph.
+        clock: "real"; "virtual"; "world": that of the `sim.World` it ran in.
+        seed: of every node's `rng`.
+        duration_s: from time 0, when every node was open; in real time it includes the ending: draining, `flush` and `close`.
+        ended: "finished", "duration", "stopped", "aborted", "interrupted" or "failed" ("running" from `stats()`).
         digest: of all edges together, 16 hex digits; None if digests were not computed.
         nodes, edges, contexts: by name.
+
+    The printed columns; one that would be all 0 or empty is left out. `p50` and `p99` are percentiles.
+
+    Of a node:
+        firings, errors: finished firings; exceptions raised.
+        misses: firings that ended later than `deadline_s` after the node was ready (`deadline_misses`).
+        overruns: points of the `rate_hz` grid that were missed, or caught up late.
+        busy: time inside of firings.
+        wait input, wait room: time between firings, without a record or without its turn; the same while a full edge behind it
+            held it back. An emitter does not wait for input.
+        late: start of a firing after its point of the `rate_hz` grid (`lateness_ns`).
+        lasts: duration of a firing (`duration_ns`).
+    Of an edge, where written = read + dropped + overwritten + decimated + unread:
+        written: put on it, initial records included.
+        read: taken by a firing.
+        dropped: lost because the edge was full (`on_full`), or passed over as too old (`max_age_s`).
+        overwritten: the same two with `policy="latest"`: replaced by a newer one, or too old.
+        decimated: passed over by `decimate`.
+        unread: left over at the end.
+        skipped: firings of its writer that returned SKIP; not records, so not among the written.
+        high water: the most records that waited when one was taken; not with `policy="latest"`.
+        age: time from a record's `origin_ns` until it was taken (`age_ns`).
+    Of a context: pid, cpu, priority, cpu time, wakeups, and below the table what the machine refused.
     """
 
     name: str
@@ -101,6 +128,14 @@ class Report:
 
     def __str__(self) -> str:
         return tell(self)
+
+    def __repr__(self) -> str:
+        nodes, edges = _counted(len(self.nodes), "node"), _counted(len(self.edges), "edge")
+        return f"<report of {self.name}: {self.ended} after {self.duration_s:.3f} s, {nodes}, {edges}>"
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}{'s' * (count != 1)}"
 
 
 def _plain(value: Any) -> Any:

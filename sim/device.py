@@ -34,6 +34,18 @@ class Timer:
 class SerialDevice:
     """Subclass it, override the hooks you need, and give an instance to `World.serial`.
 
+    A device that waits and answers in turn is shorter as a generator function of one argument, its end of the line, which has
+    `send`, `set_modem`, `now_ns` and `rng` as here. It runs from the first time that the port is opened, yields what it waits
+    for, and is given to `World.serial` as it is::
+
+        def echo(line):
+            while True:
+                data = yield read(4)  # goes on when 4 bytes have come
+                yield sleep(0.005)  # and 5 ms later
+                line.send(data)
+
+        world.serial("/dev/ttyUSB0", echo)
+
     Class attribute `baudrate`: the rate at which the device sends; None follows the port.
     """
 
@@ -199,4 +211,16 @@ def as_device(device: Any) -> Any:
         return device
     if not inspect.isgeneratorfunction(device):
         raise TypeError(f"device {device.__name__}: needed a generator function or an object with hooks, was a function; yield in it")
+    _check_arguments(device)
     return GeneratorDevice(device)
+
+
+def _check_arguments(function: Callable[..., Any]) -> None:
+    """A generator function is called with its end of the line, and nothing else."""
+    signature = inspect.signature(function)
+    try:
+        signature.bind(None)
+    except TypeError:
+        name, count = function.__name__, len(signature.parameters) or "none"
+        raise TypeError(f"device {name}: needed a generator function of one argument (the line), was one of {count}; "
+                        f"write def {name}(device):") from None

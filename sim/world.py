@@ -147,14 +147,19 @@ class World:
 
         Args:
             name: a path ("/dev/ttyUSB0") or a bare name ("imu").
-            device: a `SerialDevice`, an object with some of its hooks, or a generator function of one argument. None: a
-                loopback plug, which sends everything back and joins RTS to CTS and DTR to DSR and CD.
+            device: a `SerialDevice`, an object with some of its hooks, or a generator function of one argument, its end of the
+                line: `def device(line): data = yield read(4); line.send(data)`, with `yield sleep(0.005)` to let time pass.
+                None: a loopback plug, which sends everything back and joins RTS to CTS and DTR to DSR and CD.
             profile: when bytes that came over the wire can be read: "ideal", "uart16550", "ftdi", "cdc_acm", or a call of one
                 of these functions.
             faults: a list of faults or a `FaultSchedule`: what goes wrong with what the device sends.
 
         Returns:
             The line, to look at what went over it and to pull its plug.
+
+        Raises:
+            TypeError: no device: a class, a function that is no generator function of one argument, an object without hooks.
+            ValueError: the name is taken, the device is on another line, or there are faults and nothing that sends.
         """
         self._check_usable()
         name = name.removeprefix(SCHEME)

@@ -249,3 +249,8 @@ def test_counters_of_a_report_are_numbers_of_python():
     kinds = {type(value) for value in (bench.edge.written, bench.edge.read, bench.report().nodes["sink"].firings)}
     assert {int} == kinds
     assert not isinstance(bench.edge.written, np.integer)
+
+
+def test_repr_is_one_line():
+    """At a prompt a report says what it is of; its tables are for `print`."""
+    assert "<report of bench: finished after 2.000 s, 2 nodes, 1 edge>" == repr(Bench().report())

@@ -15,6 +15,32 @@ def test_what_is_no_device_is_refused(device):
         world.serial("imu", device)
 
 
+def _of_none():
+    yield sim.read(1)
+
+
+def _of_two(line, baudrate):
+    yield sim.read(baudrate)
+
+
+def _with_default(line, size=1):
+    line.send((yield sim.read(size)))
+
+
+@pytest.mark.parametrize("device, count", [(_of_none, "none"), (_of_two, "2")])
+def test_a_generator_device_takes_one_argument(device, count):
+    """A generator function that cannot be called with the line is refused where it is given, not when the port is opened."""
+    name = device.__name__
+    expected = (
+        f"device {name}: needed a generator function of one argument (the line), was one of {count}; write def {name}(device):"
+    )
+    with World() as world:
+        with pytest.raises(TypeError) as failure:
+            world.serial("imu", device)
+        world.serial("imu", _with_default)  # the name is still free
+    assert expected == str(failure.value)
+
+
 @pytest.mark.parametrize("delay_s", [-1, float("nan"), float("inf"), "x"])
 def test_a_delay_is_a_number_of_seconds(delay_s):
     """Events lie in the future."""
