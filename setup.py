@@ -11,7 +11,7 @@ import tempfile
 from setuptools import Extension, setup
 
 CORE = pathlib.Path("dfcore")
-FLAGS = ["-O3", "-Wall", "-Wextra", "-Wno-unused-function", "-Wno-cast-function-type", "-Wno-unused-parameter"]
+FLAGS = ["-O3", "-fno-plt", "-fno-semantic-interposition", "-Wall", "-Wextra", "-Wno-unused-function", "-Wno-cast-function-type", "-Wno-unused-parameter"]
 TRACE = os.environ.get("DFCORE_TRACE") == "1"  # line tracing, so that coverage sees .pyx files
 
 

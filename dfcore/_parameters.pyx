@@ -172,10 +172,15 @@ cdef class Tap:
     def read(self, otherwise):
         """A copy of the newest value; `otherwise` while nothing was published."""
         cdef int32_t slot
+        cdef uint64_t head
         cdef bytes data
-        slot = df_take(&self.reader)
-        if slot < 0:
-            return otherwise
-        data = PyBytes_FromStringAndSize(df_slot(&self.reader.ring, slot) + LINE, self.format.itemsize)
-        df_put_back(&self.reader)  # it stays unread: the next look finds it again
+        while True:
+            slot = df_take(&self.reader)
+            if slot < 0:
+                return otherwise
+            head = self.reader.seen
+            data = PyBytes_FromStringAndSize(df_slot(&self.reader.ring, slot) + LINE, self.format.itemsize)
+            df_put_back(&self.reader)  # it stays unread: the next look finds it again
+            if df_head_word(self.reader.ring.words) == head:
+                break  # it was the newest all the time, and the newest is never overwritten, by a local writer neither
         return self.format.unpack(data, self.name)

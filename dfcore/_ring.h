@@ -155,6 +155,7 @@ typedef struct {
     uint32_t head_entry, reclaimed_entry; /* entries of head and of reclaimed: no division on the way */
     uint32_t nown, nlossy;                /* ends with an own index; ends of which a publication may drop */
     uint8_t eager;                        /* look for freed slots at each loan, not only when there is none */
+    uint8_t alone;                        /* local, and read by one DF_WAIT reader only */
 } df_writer;
 
 /* Slots that the compiler must give: one always is free when there is room. */
@@ -222,6 +223,28 @@ static inline void df_reclaim_own(df_writer *w, uint32_t nleased) {
         uint64_t bound = e->gone || e->tail > e->own_head ? e->own_head : e->tail;
         while (e->own_reclaimed < bound) df_hide(w, &e->own, df_entry(&e->own, ++e->own_reclaimed), nleased);
     }
+}
+
+static inline uint32_t df_any_lease(df_reader_words *words) {
+    uint32_t any = 0;
+    for (int which = 0; which < DF_LEASES; which++)
+        any |= DF_LOAD(&words->lease[which], relaxed); // same thread; a tap's is looked at again by the tap itself
+    return any;
+}
+
+/* df_refresh for the commonest case, a local chain without kept views, in a fifth of its instructions. 0: look properly. */
+static inline int df_refresh_alone(df_writer *w) {
+    df_end *e = w->ends;
+    if (w->naside || e->gone || df_gone_word(e->words) || df_any_lease(e->words) || (w->spare && df_any_lease(w->spare))) return 0;
+    e->tail = DF_LOAD(&e->words->tail, relaxed); // same thread
+    w->room_until = e->tail + e->depth;
+    while (w->reclaimed < e->tail && w->reclaimed + 1 < w->head) {
+        w->reclaimed++;
+        w->reclaimed_entry = df_next_entry(&w->ring, w->reclaimed_entry);
+        uint32_t slot = DF_LOAD(&w->ring.index[w->reclaimed_entry], relaxed); // pairs with nothing: the writer's own word
+        if (--w->refs[slot] == 0) w->free[w->nfree++] = slot;
+    }
+    return 1;
 }
 
 /* Give back what readers have passed. A slot found free stays free: it cannot be leased again with right, because a reader's
@@ -327,6 +350,7 @@ static inline int df_writer_init(df_writer *w, df_ring ring, df_end *ends, uint3
     }
     if (w->head == 0) df_output_open(ring.words);
     w->closed = w->head > 0 && DF_LOAD(&ring.words->end, relaxed) != DF_OPEN; // pairs with nothing: the writer's own word
+    w->alone = local && nends == 1 && ends[0].policy == DF_WAIT;
     w->eager = local || w->nown || ring.stride >= DF_LARGE;
     df_recover(w);
     w->head_entry = df_entry(&w->ring, w->head);
@@ -356,7 +380,8 @@ static inline int df_full_end(df_writer *w) {
 static inline char *df_loan(df_writer *w) {
     if (w->loaned < 0) {
         // the entry that the next publication overwrites must have been given back first
-        if (w->eager || !w->nfree || w->head + 1 - w->reclaimed > w->ring.entries) df_refresh(w);
+        if (w->eager || !w->nfree || w->head + 1 - w->reclaimed > w->ring.entries)
+            if (!w->alone || !df_refresh_alone(w)) df_refresh(w);
         if (!w->nfree) return NULL;
         w->loaned = (int32_t)w->free[--w->nfree];
     }

@@ -37,7 +37,7 @@ class End:
         return self.book.outputs.get(self.name or ONLY_OUTPUT)
 
     def to(self, target: Node | End, **edge: Any) -> Node:
-        """Connect this output to `target` and return the node of the target."""
+        """Connect this output to `target` and return the node of the target. Options as for `Node.to`."""
         return connect(self, target, edge)
 
     def __or__(self, target: Node | End) -> Node:

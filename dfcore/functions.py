@@ -18,17 +18,20 @@ Decorator = Callable[[Callable[..., Any]], type[Any]]
 
 
 def emitter(dtype: Any = None, *, outputs: Any = None, **options: Any) -> Decorator:
-    """A decorator that makes an emitter class of a function. Arguments as for `Emitter`; parameters are keyword-only."""
+    """A decorator that makes an emitter class of a function. Arguments as for `Emitter`; parameters are keyword-only.
+
+    Options are those of `Node.options`, and may be given again where a node is made: `noise(rate_hz=10, gain=2.0)`.
+    """
     return _decorator(Emitter, dtype, outputs, options)
 
 
 def router(dtype: Any = None, *, outputs: Any = None, **options: Any) -> Decorator:
-    """A decorator that makes a router class of a function. Arguments as for `Router`."""
+    """A decorator that makes a router class of a function. Arguments as for `Router`, options as for `emitter`."""
     return _decorator(Router, dtype, outputs, options)
 
 
 def collector(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
-    """A decorator, bare or with options, that makes a collector class of a function."""
+    """A decorator, bare or with options (those of `Node.options`), that makes a collector class of a function."""
     decorate = _decorator(Collector, None, None, options)
     return decorate if function is None else decorate(function)
 

@@ -138,7 +138,7 @@ class Declaration(Block):
             self._add(node, None, caller())
 
     def connect(self, source: Node | End, target: Node | End, **edge: Any) -> Any:
-        """Connect an output to an input and return the node of the target. See `Node.to`."""
+        """Connect an output to an input and return the node of the target. Options as for `Node.to`."""
         return connect(source, target, edge, self)
 
     def context(
@@ -154,10 +154,10 @@ class Declaration(Block):
         """The context `name`, made at the first call; to be opened with `with`, as often as you like.
 
         Args:
-            kind: `"process"` (default) or `"thread"`.
-            cpu: an int or a sequence of them; None: any.
-            priority: 1 to 99 of SCHED_FIFO; None: an ordinary process.
-            spin_us: how long to spin before sleeping.
+            kind: `"process"` (default), where copies of its nodes run, or `"thread"`.
+            cpu: an int or a sequence of them; None (default): any.
+            priority: 1 to 99 of SCHED_FIFO; None (default): an ordinary process. What the machine refuses is in the report.
+            spin_us: how long to spin before sleeping; 0 by default.
         Raises:
             GraphError: other options than at the first call, an unknown keyword, or the graph is running.
         """

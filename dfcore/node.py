@@ -65,10 +65,25 @@ class Node(Live):
         """Connect this node's only output to `target` and return the node of the target, so that `a.to(b).to(c)` chains.
 
         Args:
-            target: a node (its first input not yet connected) or an end of one.
-            edge: `policy depth on_full initial decimate batch max_age_s on_stale`.
+            target: a node (its first input not yet connected) or an end of one, `node["name"]`.
+            policy: `"every"` (default): each record arrives, in order. `"latest"`: the newest unread one. Each record is used
+                once; with two inputs the slower one sets the pace; for a value that stays, use an edge into a parameter (a
+                keyword-only argument of `compute`).
+            depth: records that fit; 16 by default, fewer if they are large: at most 16 MiB, at least 2. `every` only.
+            on_full: `"wait"` (default) holds the writer back; `"drop_new"`, `"drop_oldest"`: a record is lost and counted;
+                `"error"`: `RecordLost`. `every` only.
+            initial: values that are there before the run, again in each run; () by default. A cycle needs one. At most one
+                with `latest`.
+            decimate: k takes the last of each k records; 1 by default.
+            batch: k records per firing, as an array `(k, ...)`, a list for `object`; 1 by default: the record itself.
+            max_age_s: a record is stale when now - `origin_ns` is more than this, also while none comes; None (default): never.
+            on_stale: what happens then, once: `"safe"`: `safe()` is called and the record does not fire (the default if the
+                node has `safe`); `"skip"`: it does not fire; `"error"`: the run ends (the default otherwise).
         Raises:
             GraphError: an unknown keyword, nodes of two graphs, or a graph that is running. All else is found by the compiler.
+
+        An edge into a parameter takes `initial` and nothing else. A stale record with `"error"` is a `TimeoutError`, the
+        cause of the `NodeFailed` that the run raises; records passed over as stale are counted in the report.
         """
         return connect(self, target, edge)
 
@@ -86,7 +101,20 @@ class Node(Live):
         return End(self, name)
 
     def options(self, **options: Any) -> Any:
-        """Set options (`name rate_hz overrun deadline_s on_deadline zero cost_ns`) and return this node."""
+        """Set options, the same that constructors and decorators take, and return this node.
+
+        Args:
+            name: unique in its graph; by default the class or function name in snake case, `noise`, `noise_2`, ...
+            rate_hz: of an emitter: the k-th firing at k / rate after time 0. None (default): as fast as there is room.
+            overrun: grid points missed because it was late or held back: `"skip"` (default) or `"catch_up"`; counted always.
+            deadline_s: from when a firing is ready to its end; None (default): no deadline.
+            on_deadline: of a miss: `"count"` (default); `"safe"`: and call `safe()`; `"error"`: the run ends with NodeFailed.
+            zero: True (default): `self.output` is cleared before each firing. False: you promise to write all of it.
+            cost_ns: time that a firing takes in virtual time: a number, a sequence, or a function of the rng; 0 by default. It
+                holds up the node's whole context.
+        Raises:
+            GraphError: an unknown keyword, or a graph that is running. Values are judged by the compiler.
+        """
         place = caller()
         self._declared.refuse_change()
         check_keywords(options, NODE_OPTIONS, LATER_NODE_OPTIONS, lambda: f"{self.name}.options", place)
@@ -102,7 +130,10 @@ class Node(Live):
 
     @reserved
     def params(self) -> Params:
-        """Its parameters: `node.params.gain = 2.0`, `node.params.update(gain=2.0, bias=0.1)`."""
+        """Its parameters: `node.params.gain = 2.0`, or several together with `node.params.update(gain=2.0, bias=0.1)`.
+
+        They may be set before a run and while it is under way, and arrive at the next firing; reading gives the value in force.
+        """
         return self._declared.params
 
     @reserved
@@ -177,8 +208,19 @@ class Emitter(Node):
 
     Args:
         dtype: of its one output; what `np.dtype` accepts except a dict and None, or `object`.
-        outputs: for several outputs, their dtypes by name, in order.
-        options: options of the node, and starting values of its parameters.
+        outputs: for several outputs, their dtypes by name, in order; then `compute` returns one value for each.
+        options: options of the node (see `options`), and starting values of its parameters.
+
+    Methods to define, of all three roles; all but `compute` may be left out, each may be `async def`. They are called where the
+    node lives: in the caller's process, or in that of its context, where a copy of the node runs:
+
+    * `open()`: once per run, before any node fires, in order of creation. What a run changes is made here, not in `__init__`.
+    * `compute(inputs..., *, parameters...)`: once per firing, never re-entered. An emitter has no inputs.
+    * `flush()`: after the last firing, at end of stream or `stop`; publishes as `compute` does. Not after an error or `abort`.
+    * `safe()`: puts hardware into its safe state: before every `close`, when an input is stale, at a missed deadline if asked;
+      so more than once. A process that was killed runs neither `safe` nor `close`.
+    * `close()`: once, if `open` returned, in reverse order, however the run ends. What it returns is `node.result` in the
+      caller's process after the run.
     """
 
     _role = "emitter"
@@ -188,7 +230,10 @@ class Emitter(Node):
 
 
 class Router(Node):
-    """A node with inputs and outputs. Arguments as for `Emitter`."""
+    """A node with inputs and outputs. Arguments and methods as for `Emitter`.
+
+    The positional arguments of `compute` are its inputs, which trigger; the keyword-only ones are parameters, which never do.
+    """
 
     _role = "router"
 
@@ -197,7 +242,10 @@ class Router(Node):
 
 
 class Collector(Node):
-    """A node without outputs. Its options are those of `Emitter`; calling this constructor may be left out."""
+    """A node without outputs. Options and methods as for `Emitter`; calling this constructor may be left out.
+
+    What `compute` returns is ignored, except `STOP`; what `close` returns is `node.result`.
+    """
 
     _role = "collector"
 

@@ -20,7 +20,7 @@ class emit(Emitter):
     Args:
         iterable: anything to iterate over. An iterator can be played once; anything else starts anew in each run.
         dtype: of the output.
-        options: options of the node.
+        options: options of the node, as for `Node.options`; `rate_hz=` plays it on a grid.
     """
 
     def __init__(self, iterable: Iterable[Any], dtype: Any = object, **options: Any):
@@ -36,6 +36,10 @@ class collect(Collector):
 
     Empty before a run; complete after it, whatever the context. Looking while it runs sees the records so far if the node runs in
     the caller's process (no context, or a thread).
+
+    Args:
+        keep: how many of the last records; None: all.
+        options: options of the node, as for `Node.options`.
     """
 
     def __init__(self, keep: int | None = None, **options: Any):

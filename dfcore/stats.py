@@ -105,7 +105,7 @@ class Report:
         overwritten: the same two with `policy="latest"`: replaced by a newer one, or too old.
         decimated: passed over by `decimate`.
         unread: left over at the end.
-        skipped: firings of its writer that returned SKIP; not records, so not among the written.
+        skipped: gaps that hold the place of records left out; none in this version, for `SKIP` leaves no gap.
         high water: the most records that waited when one was taken; not with `policy="latest"`.
         age: time from a record's `origin_ns` until it was taken (`age_ns`).
     Of a context: pid, cpu, priority, cpu time, wakeups, and below the table what the machine refused.
