@@ -40,6 +40,10 @@ _RUN, _REPORT = "_Graph__run", "_Graph__report"
 class Graph(Declaration):
     """Nodes, edges and contexts, and how to run them.
 
+    Nodes made inside `with graph:` or `with graph.context(...)` belong to it. Four ways to run: `run` waits; `arun` is awaited;
+    `running` is a block; `start`, then `stop` or `abort`, then `wait`. Where the inline nodes, those of no context, run is said
+    with each.
+
     Args:
         name: of the graph, in reports and messages.
     """
@@ -75,7 +79,7 @@ class Graph(Declaration):
         self._begin(duration_s, clock, seed, digest).start()
 
     def stop(self) -> None:
-        """Have the emitters stop; records drain. Harmless if nothing runs."""
+        """Have the emitters stop; records drain, and what remains is flushed and closed. Harmless if nothing runs."""
         if self._run is not None:
             self._run.stop()
 
@@ -100,7 +104,11 @@ class Graph(Declaration):
     def running(
         self, duration_s: float | None = None, *, clock: Any = None, seed: int = 0, digest: bool | None = None
     ) -> Running:
-        """For `with` and `async with`: `start` on entering, `stop` and `wait` on leaving."""
+        """For `with` and `async with`: `start` on entering, `stop` and `wait` on leaving. Arguments and errors as for `run`.
+
+        With `with`, inline nodes run in one background thread; with `async with`, in the caller's event loop. Then `report` is
+        the report of the run; parameters may be set inside of the block.
+        """
         return Running(self, lambda: self._begin(duration_s, clock, seed, digest))
 
     def plan(self) -> Plan:
