@@ -9,6 +9,9 @@ import sys
 
 import pytest
 
+from dfcore import Emitter
+from dfcore.declared import EDGE_OPTIONS, NODE_OPTIONS
+from dfcore.node import METHODS
 from tests.programs import ENVIRONMENT
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -55,3 +58,11 @@ def test_what_the_readme_points_to_is_there():
     """Every relative link and image leads to a file."""
     targets = re.findall(r"\]\(([^)#:]+)\)", README)
     assert [] == [target for target in targets if not (ROOT / target).exists()]
+
+
+@pytest.mark.parametrize(("told", "names"), [(Emitter.options, NODE_OPTIONS), (Emitter.to, EDGE_OPTIONS), (Emitter, METHODS)])
+def test_every_option_and_method_is_described(told, names):
+    """`help()` describes each option and each method, and the README has a row for it."""
+    text = told.__doc__
+    assert [] == [name for name in names if not re.search(rf"^ +(\* `)?{name}[:(]", text, re.MULTILINE)]
+    assert [] == [name for name in names if not re.search(rf"^\| `{name}` \|", README, re.MULTILINE)]
