@@ -38,6 +38,7 @@ from sim import World
 
 STATE = [("x", "f8"), ("v", "f8"), ("theta", "f8"), ("omega", "f8")]
 BAUD = 115200
+FRAME_BYTES = 18  # mark, four floats, CRC-8
 FALLEN = math.pi / 2  # rad: beyond the horizontal nothing is left to balance
 DEADLINE_S = 0.005  # half a period, for each step on the way from a reading to its force
 URGENT = 50  # before whatever else the machine does: under load a force is then late by 0.4 ms, else by up to 8 ms
@@ -59,6 +60,9 @@ class Sensor(Emitter):
         self.wait_for(self.serial)
 
     def compute(self) -> Any:
+        if self.firing == 0 and self.serial.in_waiting > FRAME_BYTES:
+            self.serial.reset_input_buffer()  # what came while the other context was still opening is history
+            return SKIP
         readout = self.frames.read(self.serial)
         if readout is None:
             return SKIP
