@@ -25,7 +25,7 @@ from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t, uintptr_t
 from .errors import DtypeError
 from .sentinels import SKIP, STOP
 
-from dfcore._ends cimport Input, Output, base, df_histogram_add, df_node_counters, own_slot
+from dfcore._ends cimport NO_ORIGIN, Input, Output, base, df_histogram_add, df_node_counters, own_slot
 from dfcore._parameters cimport ParameterInput
 from dfcore._record cimport ARRAY, OBJECT, SCALAR, STRUCTURED, Format, Slot
 from dfcore._sink cimport Sink
@@ -150,17 +150,17 @@ cdef class Cell:
         cdef int i
         cdef int64_t origin
         self.now_ns, self.rng_used = now_ns, False
-        self.origin_ns = -1
+        self.origin_ns = NO_ORIGIN
         self.counters.last_firing = self.firing
         for i in range(self.ninputs):
             if (<Input>self.inputs[i]).held == NULL:
                 (<Input>self.inputs[i]).take(now_ns)
             if not (<Input>self.inputs[i]).feedback:
-                origin = -1 if (<Input>self.inputs[i]).from_initial else (<Input>self.inputs[i]).held.origin_ns
-                if origin >= 0 and (self.origin_ns < 0 or origin < self.origin_ns):
+                origin = NO_ORIGIN if (<Input>self.inputs[i]).from_initial else (<Input>self.inputs[i]).held.origin_ns
+                if origin != NO_ORIGIN and (self.origin_ns == NO_ORIGIN or origin < self.origin_ns):
                     self.origin_ns = origin
             self.arguments[1 + i] = (<Input>self.inputs[i]).argument
-        if self.origin_ns < 0:
+        if self.origin_ns == NO_ORIGIN:
             self.origin_ns = now_ns
         if self.nvalues:
             self.refresh()
@@ -174,7 +174,8 @@ cdef class Cell:
         if self.style == SINK:
             end = <Input>self.inputs[0]
             self.sink.append(<const char *>end.held + LINE,
-                             None if self.sink.values is None else <object>end.argument, end.peek_origin())
+                             None if self.sink.values is None else <object>end.argument,
+                             self.now_ns if end.from_initial else end.held.origin_ns)
             return None
         if self.flushing:
             return self.compute()

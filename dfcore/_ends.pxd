@@ -18,6 +18,10 @@ from dfcore._ring cimport (
 )
 
 
+cdef extern from "<stdint.h>":
+    const int64_t NO_ORIGIN "INT64_MIN"  # of a record that is about no time: an initial one
+    const int64_t NEVER "INT64_MAX"
+
 cdef extern from "_counters.h":
     ctypedef struct df_histogram:
         uint64_t count
@@ -104,7 +108,7 @@ cdef class Input:
     cdef bint digesting
     cdef readonly int64_t max_age_ns
     cdef readonly int on_stale
-    cdef int64_t last_origin_ns  # of the newest record seen; -1: none yet
+    cdef int64_t last_origin_ns  # of the newest record seen; NO_ORIGIN: none yet
     cdef bint kept_too_many
     cdef bint stale              # user code has been told
     cdef readonly int writer     # position of the writing cell in the same scheduler, or -1

@@ -359,7 +359,7 @@ cdef class Input:
         self.digesting = digest and self.format.kind != OBJECT
         self.max_age_ns = -1 if edge.max_age_ns is None else edge.max_age_ns
         self.on_stale = STALE_ACTIONS[edge.on_stale]
-        self.last_origin_ns = -1
+        self.last_origin_ns = NO_ORIGIN
         self.writer = positions.get(output.node, -1)
         if self.writer < 0 and eventfds:
             self.context, self.fd = context_of(plan, memory, output.context), eventfds[output.context]
@@ -458,8 +458,8 @@ cdef class Input:
                 break
             header = self._next(&slot)
             if self.filled == 0:
-                self.batch_header.origin_ns = header.origin_ns if slot >= 0 else -1
-            elif slot >= 0 and (self.batch_header.origin_ns < 0 or header.origin_ns < self.batch_header.origin_ns):
+                self.batch_header.origin_ns = header.origin_ns if slot >= 0 else NO_ORIGIN
+            elif slot >= 0 and (self.batch_header.origin_ns == NO_ORIGIN or header.origin_ns < self.batch_header.origin_ns):
                 self.batch_header.origin_ns = header.origin_ns
             if slot >= 0:
                 self.batch_header.seq, self.batch_header.publish_ns = header.seq, header.publish_ns
@@ -541,7 +541,7 @@ cdef class Input:
 
     cdef int hand_over_batch(self) except -1:
         cdef object value
-        self.held, self.from_initial = &self.batch_header, self.batch_header.origin_ns < 0
+        self.held, self.from_initial = &self.batch_header, self.batch_header.origin_ns == NO_ORIGIN
         if self.batch_values is not None:
             value = self.batch_values
             self.batch_values = []
@@ -611,8 +611,8 @@ cdef class Input:
         return 0
 
     cdef int64_t peek_origin(self) noexcept:
-        """`origin_ns` of the record in hand, -1 for an initial one."""
-        return -1 if self.from_initial else self.held.origin_ns
+        """`origin_ns` of the record in hand, NO_ORIGIN for an initial one."""
+        return NO_ORIGIN if self.from_initial else self.held.origin_ns
 
     cdef bint superseded(self) noexcept:
         """A newer record than the one in hand is there, at an end that wants the newest."""

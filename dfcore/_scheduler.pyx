@@ -39,7 +39,7 @@ from dfcore._cell cimport (
     STOPPED,
     Cell,
 )
-from dfcore._ends cimport Input, Output, df_histogram_add
+from dfcore._ends cimport NEVER, NO_ORIGIN, Input, Output, df_histogram_add
 from dfcore._parameters cimport ParameterInput
 from dfcore._ring cimport (
     DF_WAIT,
@@ -621,10 +621,10 @@ cdef class Scheduler:
         cdef int64_t due, next = -1
         for i in range(cell.ninputs):
             end = <Input>cell.inputs[i]
-            if end.max_age_ns < 0 or end.last_origin_ns < 0 or end.stale:
+            if end.max_age_ns < 0 or end.last_origin_ns == NO_ORIGIN or end.stale:
                 continue
             due = self._due(end)
-            if due < 0:
+            if due == NEVER:
                 continue
             if due <= self.now_ns:
                 self._stale(cell, end)
@@ -636,11 +636,13 @@ cdef class Scheduler:
         return 0
 
     cdef int64_t _due(self, Input end) except? -2:
-        """When the newest record of `end` is too old; what has grown old unread is passed over. -1: nobody can say."""
+        """When the newest record of `end` is too old; what has grown old unread is passed over. NEVER: nobody can say."""
         cdef int64_t due = end.last_origin_ns + end.max_age_ns + 1
         while due <= self.now_ns and (end.ready() or end.held != NULL):
-            if end.held != NULL and (end.peek_origin() < 0 or end.peek_origin() + end.max_age_ns >= self.now_ns):
-                return -1 if end.peek_origin() < 0 else end.peek_origin() + end.max_age_ns + 1
+            if end.held != NULL and end.peek_origin() == NO_ORIGIN:
+                return NEVER
+            if end.held != NULL and end.peek_origin() + end.max_age_ns >= self.now_ns:
+                return end.peek_origin() + end.max_age_ns + 1
             end.release(False)
             if not end.ready():
                 break
@@ -670,7 +672,7 @@ cdef class Scheduler:
             if end.held == NULL:
                 end.take(now_ns)
             origin = end.peek_origin()
-            if origin >= 0 and now_ns - origin > end.max_age_ns:
+            if origin != NO_ORIGIN and now_ns - origin > end.max_age_ns:
                 end.release(False)
                 if not end.stale:
                     self._stale(cell, end)

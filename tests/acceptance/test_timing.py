@@ -159,3 +159,41 @@ def test_no_grid_point_before_the_end_is_lost_uncounted(overrun):
     node = graph.run(0.1, clock="virtual").nodes["late"]
     passed = node.overruns if overrun == "skip" else 0
     assert 100 == node.firings + passed
+
+
+@pytest.mark.parametrize("age_s", [0.01, 0.2])
+def test_a_record_from_before_time_0_has_an_age_too(age_s):
+    """`origin_ns` may lie before the run: what was measured too long ago is stale from the first record on."""
+
+    class Old(Emitter):
+        def compute(self):
+            self.origin_ns = self.now_ns - 100_000_000
+            return self.firing
+
+    class Motor(Collector):
+        def open(self):
+            self.fired = 0
+
+        def compute(self, x):
+            self.fired += 1
+
+        def safe(self):
+            """Nothing to make safe."""
+
+        def close(self):
+            return self.fired
+
+    with Graph() as graph:
+        old, motor = Old("i8", rate_hz=100), Motor()
+    old.to(motor, policy="latest", max_age_s=age_s)
+    graph.run(0.05, clock="virtual")
+    assert (0 if age_s < 0.1 else 5) == motor.result
+
+
+def test_an_initial_record_is_collected_at_the_time_of_its_firing():
+    """An initial record is about no time: `collect` notes when it was taken."""
+    with Graph() as graph:
+        source, out = emit([2], "i8", rate_hz=10), collect()
+    source.to(out, initial=[1])
+    graph.run(clock="virtual")
+    assert ([1, 2], [0, 0]) == (out.records.tolist(), out.times_ns.tolist())
