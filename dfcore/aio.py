@@ -80,7 +80,7 @@ class Tasks:
                 self.scheduler.reject(position, error)
             else:
                 self.scheduler.resolve(position, task.result())
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 - the driver raises it
             self.error = self.error or error
         self._wake()
 

@@ -11,7 +11,7 @@ import asyncio
 import signal
 import threading
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Self
 
 from ._scheduler import Scheduler
 from .aio import ClockLoop, Tasks
@@ -47,7 +47,7 @@ class Interrupts:
         self._orders = orders
         self._before: Any = None
 
-    def __enter__(self) -> Interrupts:
+    def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
             self._before = signal.signal(signal.SIGINT, self._interrupt)
         return self
@@ -211,7 +211,7 @@ class Inline:
                 raise GraphError(self._why())
             self.now_ns = moved
             self._scheduler.time_is(moved)
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 - the loop's future carries it
             self._done.set_exception(error)
 
     def _fire_one(self) -> bool:

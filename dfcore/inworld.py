@@ -55,7 +55,7 @@ class Stage:
                 await self.life.open()
                 run.opened(self)
                 await serve()
-            except BaseException as error:
+            except BaseException as error:  # noqa: BLE001 - it ends the run in its own task
                 run.fail(error)
             await self.life.close()
         finally:
@@ -104,7 +104,7 @@ class Stage:
             self._fire()
             if self._tasks is not None and self._tasks.error is not None:
                 raise self._tasks.error
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 - it ends the run in its own task
             self._done.set_exception(error)
             return
         if self.run.over and not self._done.done():
@@ -207,7 +207,7 @@ class InWorld:
             return None, None
         try:
             return self._choose(now_ns - self._zero_ns)
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 - it ends the run in its own task
             self.fail(error)
             return self._bell, None
 

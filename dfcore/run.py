@@ -13,7 +13,7 @@ import threading
 import warnings
 from collections.abc import Callable, Iterable
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 from ._parameters import Settings, Tap
 from ._scheduler import Scheduler
@@ -339,7 +339,7 @@ class Run:
 
     # -- what happens around them ---------------------------------------------------------------------------------------------
 
-    def __enter__(self) -> Run:
+    def __enter__(self) -> Self:
         """Map the memory, hand the parameters over."""
         self.graph._running = True
         try:

@@ -121,7 +121,7 @@ def delay_ns(delay_s: float, where: str) -> int:
 def pace_of(clock: str) -> Pace:
     """The pace that a clock name means: "virtual", "wall", or "x10" for ten times as fast as the wall."""
     if not isinstance(clock, str):
-        raise ValueError(f'World: needed clock "virtual", "wall" or "x" and a number, was {clock!r}; for example "x10"')
+        raise TypeError(f'World: needed clock "virtual", "wall" or "x" and a number, was {clock!r}; for example "x10"')
     if clock == "virtual":
         return VirtualPace()
     if clock == "wall":

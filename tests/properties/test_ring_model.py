@@ -144,7 +144,7 @@ class RingMachine(RuleBasedStateMachine):
 
     @rule(number=NUMBER)
     def die_and_follow(self, number: int) -> None:
-        number, reader, end = self.pick(number)
+        number, _, end = self.pick(number)
         for lease in range(3):
             self.views.pop((number, lease), None)
         end.forget()
