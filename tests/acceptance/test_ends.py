@@ -65,14 +65,12 @@ def test_a19_a_join_ends_with_its_shorter_input(driver):
     assert 3 == report.edges["b -> join.y"].unread
 
 
-def test_a19_what_is_left_over_is_counted_wherever_it_was_cut(driver):
-    """A19 without a pace: the longer input may hear of the end before it wrote everything; the edge balances all the same."""
+def test_a19_what_is_left_over_does_not_depend_on_timing(driver):
+    """A19 without a pace: an iterable is played until its edge is full, whenever its reader left; the edge balances."""
     records, report = joined(driver, range(0, 80, 10))
     edge = report.edges["b -> join.y"]
     assert [0, 11, 22, 33, 44] == records
-    assert 5 == edge.read
-    assert 0 <= edge.unread <= 3
-    assert edge.written == edge.read + edge.unread
+    assert (8, 5, 3) == (edge.written, edge.read, edge.unread)
 
 
 class Tens(Emitter):
