@@ -20,12 +20,12 @@ import numpy as np
 
 from cpython.mem cimport PyMem_Calloc, PyMem_Free
 from cpython.ref cimport PyObject
-from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t, uintptr_t
+from libc.stdint cimport int64_t, uint32_t, uint64_t, uintptr_t
 
 from .errors import DtypeError
 from .sentinels import SKIP, STOP
 
-from dfcore._ends cimport NO_ORIGIN, Input, Output, base, df_histogram_add, df_node_counters, own_slot
+from dfcore._ends cimport NO_ORIGIN, Input, Output, base, df_node_counters, own_slot
 from dfcore._parameters cimport ParameterInput
 from dfcore._record cimport ARRAY, OBJECT, SCALAR, STRUCTURED, Format, Slot
 from dfcore._sink cimport Sink

@@ -24,7 +24,7 @@ from .plan import KEEP
 from .signature import out_of_bounds
 
 from dfcore._bell cimport df_context_words, df_ring_bell
-from dfcore._record cimport ARRAY, OBJECT, SCALAR, STRUCTURED, Format, Slot, extra_references, new_slot
+from dfcore._record cimport OBJECT, SCALAR, Format, Slot, extra_references, new_slot
 from dfcore._ring cimport (
     DF_DROP_NEW,
     DF_DROP_OLDEST,
@@ -43,7 +43,6 @@ from dfcore._ring cimport (
     df_output_words,
     df_pass,
     df_publish,
-    df_reader,
     df_reader_init,
     df_reader_words,
     df_release,
@@ -55,7 +54,6 @@ from dfcore._ring cimport (
     df_unloan,
     df_waiting,
     df_want_words,
-    df_writer,
     df_writer_free,
     df_writer_init,
 )

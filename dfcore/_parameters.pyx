@@ -9,11 +9,11 @@ settings of a node are one more output, owned by the parent, with one record tha
 
 cimport cython
 from cpython.bytes cimport PyBytes_FromStringAndSize
-from libc.stdint cimport int32_t, int64_t, uint64_t
+from libc.stdint cimport int32_t, uint64_t
 
 from dfcore._bell cimport df_ring_bell
 from dfcore._ends cimport Output, base, context_of, df_edge_counters, line_of, own_slot, ring_of, want_of
-from dfcore._record cimport SCALAR, STRUCTURED, Format, Slot
+from dfcore._record cimport SCALAR, Format, Slot
 from dfcore._ring cimport (
     DF_LATEST,
     DF_OPEN,

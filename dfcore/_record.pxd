@@ -96,4 +96,3 @@ cdef class Record:
 
 
 cdef int extra_references(PyObject *view) noexcept
-cdef void forget(object view)

@@ -856,12 +856,6 @@ cdef int extra_references(PyObject *view) noexcept:
     return <int>extra
 
 
-cdef void forget(object view):
-    """Let go of what is cached inside `view`."""
-    if isinstance(view, Record):
-        (<Record>view).root = (<Record>view).elements = None
-
-
 def kept(list holder):
     """`extra_references` of the view that `holder`, a list of one, holds for the engine."""
     return extra_references(PyList_GET_ITEM(holder, 0)) if holder else 0

@@ -49,7 +49,6 @@ cdef class Scheduler:
     cdef Remote *outputs_there
     cdef int nremote_inputs, nremote_outputs
     cdef bint looking            # for readers that left
-    cdef bint owing
     cdef uint64_t sweeps
     cdef int64_t paid_ns
     cdef list file_cells
@@ -63,7 +62,6 @@ cdef class Scheduler:
     cdef uint64_t in_instant
     cdef int64_t instant_ns
     cdef readonly list warnings
-    cdef readonly bint ran_async
 
     cpdef int64_t step(self, int64_t now_ns) except? -2
     cpdef int64_t next_ns(self)

@@ -18,11 +18,10 @@ import inspect
 
 from cpython.mem cimport PyMem_Calloc, PyMem_Free
 from cpython.ref cimport Py_DECREF, PyObject
-from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.stdlib cimport free
 
 from .errors import DfcoreError, NodeFailed, RecordLost, Stopped, told
-from .sentinels import STOP
 
 from dfcore._bell cimport df_ticks
 from dfcore._cell cimport (
@@ -34,7 +33,6 @@ from dfcore._cell cimport (
     GRID,
     INPUTS,
     PLAIN,
-    PUBLISHED,
     SINK,
     STOPPED,
     Cell,
@@ -48,11 +46,10 @@ from dfcore._ring cimport (
     df_full_end,
     df_has_room,
     df_tail_word,
-    df_waiting,
     df_want,
 )
 
-from ._cell import Live as Live, attach
+from ._cell import attach
 
 
 cdef extern from "Python.h":
@@ -228,10 +225,6 @@ cdef class Scheduler:
     def context_of(self, int position):
         """Index of the context in which the cell at `position` runs."""
         return (<Cell>self.table[position]).context
-
-    def left_in(self, int context):
-        """How many nodes of `context` have not ended."""
-        return sum([not (<Cell>cell).ended for cell in self.cells if (<Cell>cell).context == context])
 
     # -- time -----------------------------------------------------------------------------------------------------------------
 
@@ -471,14 +464,10 @@ cdef class Scheduler:
         """
         cdef int i
         cdef Input input
-        self.owing = False
         for i in range(self.nremote_inputs):
             input = <Input>self.inputs_there[i].end
-            if input.owed:
-                if all or 2 * (input.reader.seen - input.reader.tail) <= input.depth:
-                    input.pay()
-                else:
-                    self.owing = True
+            if input.owed and (all or 2 * (input.reader.seen - input.reader.tail) <= input.depth):
+                input.pay()
         return 0
 
     # -- who is ready ---------------------------------------------------------------------------------------------------------

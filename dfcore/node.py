@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from ._scheduler import Live
+from ._cell import Live
 from .declared import LATER_NODE_OPTIONS, NODE_OPTIONS, Declared, check_keywords, enrol, free_nodes
 from .edge import End, connect, connect_all, is_end
 from .errors import GraphError, Problem, caller
