@@ -43,6 +43,7 @@ class OsShim(Shim):
     """`os`: open, read, write, close, pipe."""
 
     _real = os
+    _world: World
 
     def open(self, path: Any, flags: int, mode: int = 0o777, **keywords: Any) -> int:
         """Open a port of the world, or else a real file."""
@@ -262,6 +263,7 @@ class GlobShim(Shim):
     """`glob` for `list_ports`: the ports of the world are there too."""
 
     _real = glob
+    _world: World
 
     def glob(self, pattern: str) -> list[str]:
         """Real files that match, and ports of the world that do."""

@@ -10,7 +10,7 @@ from .files import FIRST_FD, TtyFile
 from .tty import Tty
 
 if TYPE_CHECKING:
-    from .world import World
+    from .timeline import Timeline
 
 
 class Shim:
@@ -18,7 +18,7 @@ class Shim:
 
     _real: Any
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: Timeline) -> None:
         self._world = world
         self._kernel = world.kernel
         self._files = world.files

@@ -1,48 +1,31 @@
-"""A world: named devices on one kernel, open for the length of a `with` block.
+"""A world: named devices on one timeline.
 
-Laws: one world is open in a process at a time. The thread that enters becomes a task of the world, and so does every thread that
-a task starts. Leaving ends those threads, closes the ports they left open, restores every patch, and raises what a device raised,
-whatever happened inside.
+Law: a name belongs to one device at a time. What a world does with time and tasks is in `timeline.py`.
 """
 
 from __future__ import annotations
 
 import fnmatch
-import gc
 import itertools
 import os
 import re
-import threading
-from collections.abc import Callable, Iterable
-from types import TracebackType
-from typing import Any, Self
+from collections.abc import Iterable
+from typing import Any
 
-import numpy as np
 import serial
 
-from . import seam, standins
 from . import serial as tty_shims
 from .bridge import Bridge
 from .device import SerialDevice, as_device
 from .faults import Fault, FaultSchedule
-from .files import Files
-from .kernel import Kernel
 from .line import Line
-from .pace import delay_ns, pace_of
-from .patches import Patches, install
 from .profiles import Profile, profile_of
-from .selecting import SelectShim, install_selectors
-from .stacks import Watchdog
-from .task import Bell, Task
-from .trace import Trace
+from .timeline import Timeline
 
 SCHEME = "sim://"
-KEEP_EVENTS = 100_000  # of a world in real time, which may serve for days
-_open_world: World | None = None
-_switch = threading.Lock()
 
 
-class World:
+class World(Timeline):
     """Simulated devices on one virtual clock; a context manager.
 
     Args:
@@ -53,94 +36,19 @@ class World:
     """
 
     def __init__(self, seed: int = 0, clock: str = "virtual", *, check: bool = False) -> None:
-        if check:
-            raise ValueError("World: needed check=False, was True; running everything twice is not in this version")
-        self.seed, self.clock = seed, clock
-        self.rng = np.random.default_rng(seed)
+        super().__init__(seed, clock, check=check)
         self.ports: dict[str, Line] = {}
-        self.kernel = Kernel(pace_of(clock))
-        self.trace = Trace(None if self.kernel.virtual else KEEP_EVENTS)
-        self.files = Files(self.kernel)
-        self._state = "new"
-        self._patches = Patches()
         self._bridges: list[Bridge] = []
-        self._watchdog: Watchdog | None = None
-        self._affinity: set[int] | None = None
-        self._collecting = False
-        self._names = itertools.count(1)
 
-    # opening and closing ------------------------------------------------------------------------------------------------------
+    def _seams(self) -> Iterable[tuple[Any, str, Any]]:
+        return tty_shims.patches(self)
 
-    def __enter__(self) -> Self:
-        global _open_world
-        with _switch:
-            if self._state != "new":
-                raise RuntimeError(f"World: needed a new world, this one was {self._state}; make another with World()")
-            if _open_world is not None:
-                raise RuntimeError("World: needed no other open world, one was open in this process; worlds do not nest")
-            _open_world = self
-        try:
-            self._begin()
-        except BaseException:
-            self._restore()
-            raise
-        return self
-
-    def _begin(self) -> None:
-        self._state = "open"
-        if self.kernel.virtual:  # in real time it may have to make way for pinned contexts
-            self._affinity = _pin()
-        self._collecting = gc.isenabled()
-        gc.disable()  # finalisers run at the same place in every run: the kernel collects
-        self.kernel.enter()
-        self._watchdog = Watchdog(self.kernel)
-        standins.use(self.kernel, SelectShim(self))
-        install(self.kernel, self.files, self._patches)
-        install_selectors(self._patches)
-        for target, name, value in tty_shims.patches(self):
-            self._patches.set(target, name, value)
-        seam.enter(self)
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        try:
-            self._end_tasks()
-        finally:
-            self._restore()
-        failure = self.kernel.failure
-        if failure is not None and error is not failure:
-            raise failure
-
-    def _end_tasks(self) -> None:
-        self.kernel.unwind()
+    def _close_devices(self) -> None:
         for bridge in self._bridges:
             bridge.close()
         tty_shims.close_ports(self)
-        self.kernel.close()
-        for thread in self.kernel.ended:
-            _real_join(thread)
 
-    def _restore(self) -> None:
-        global _open_world
-        self._patches.undo()
-        standins.use(None)
-        self.kernel.close()
-        seam.enter(None)
-        if self._watchdog is not None:
-            self._watchdog.close()
-        if self._affinity is not None:
-            os.sched_setaffinity(0, self._affinity)
-        if self._collecting:
-            gc.enable()
-        self._state = "closed"
-        with _switch:
-            _open_world = None
-
-    def check_open(self) -> None:
-        """Raise if this world is not open."""
-        if self._state != "open":
-            raise RuntimeError(f"World: needed an open world, was {self._state}; do this inside its `with` block")
-
-    # devices -----------------------------------------------------------------------------------------------------------------
+    # serial ports -----------------------------------------------------------------------------------------------------------
 
     def serial(self, name: str, device: Any = None, *, profile: str | Profile = "ideal", faults: Iterable[Fault] = ()) -> Line:
         """A simulated serial port: `serial.Serial(name)` opens it, whatever `name` is, and so does `sim://name`.
@@ -214,126 +122,9 @@ class World:
         stem = re.sub(r"\d+$", "", name)
         return next(f"{stem}{number}" for number in itertools.count() if f"{stem}{number}" not in {*self.ports, name})
 
-    # time and tasks ----------------------------------------------------------------------------------------------------------
-
-    @property
-    def now_ns(self) -> int:
-        """World time, in nanoseconds from 0."""
-        kernel = self.kernel
-        if not kernel.virtual and kernel.inside is None and kernel.current() is kernel.holder and self._state == "open":
-            kernel.poll()
-        return kernel.now
-
-    def run(self, function: Callable[..., Any], *args: Any) -> Any:
-        """Run `function(*args)` as a task and return its result, or raise what it raises."""
-        box: dict[str, Any] = {}
-
-        def body() -> None:
-            try:
-                box["result"] = function(*args)
-            except Exception as error:  # noqa: BLE001 - raised again in the caller
-                box["error"] = error
-
-        self.kernel.join(self.spawn(body))
-        if "error" in box:
-            raise box["error"]
-        return box.get("result")
-
-    def spawn(self, function: Callable[..., Any], *args: Any) -> Task:
-        """Run `function(*args)` as another task. What it raises ends the run in the main task."""
-        self._check_member("spawn")
-
-        def body() -> None:
-            try:
-                function(*args)
-            except Exception as error:  # noqa: BLE001 - raised again in the main task
-                self.kernel.fail(None, error)
-
-        name = getattr(function, "__qualname__", type(function).__name__)
-        thread = threading.Thread(target=body, name=f"{name}-{next(self._names)}")
-        thread.start()
-        task: Task = thread._sim_task  # type: ignore[attr-defined]
-        return task
-
-    def after(self, delay_s: float, function: Callable[..., Any], *args: Any) -> None:
-        """Call `function(*args)` as an event, `delay_s` seconds from now. It must return at once."""
-        self._check_member("after")
-        name = getattr(function, "__name__", "function")
-        if not callable(function):
-            raise TypeError(f"World.after: needed a function to call, was {function!r}")
-        self.kernel.at(self.kernel.now + delay_ns(delay_s, "World.after"), function, *args, owner=f"event {name}")
-
-    def member(self) -> bool:
-        """Whether the calling thread is a task of this world."""
-        return self.kernel.current() is not None
-
-    def task(self) -> Task | None:
-        """The task that the calling thread is, or None outside this world."""
-        return self.kernel.current()
-
-    def bell(self) -> Bell:
-        """A new bell: what one task at a time waits on."""
-        return Bell()
-
-    def wait(self, bell: Bell, until_ns: int | None = None) -> bool:
-        """Park the calling task until `bell` rings (True) or the time comes (False)."""
-        return self.kernel.wait(bell, until_ns)
-
-    def wake(self, bell: Bell) -> None:
-        """Ring `bell`, from any thread."""
-        self.kernel.wake(bell)
-
-    def interrupt(self, task: Task, error: BaseException) -> None:
-        """Have `task` raise `error` out of the call in which it is parked, or at its next one."""
-        self.kernel.interrupt(task, error)
-
-    def when_quiet(self, function: Callable[[int], tuple[Any, int | None]] | None) -> None:
-        """Have the kernel ask `function(now_ns)` whenever nothing else can run, before time moves."""
-        self.kernel.when_quiet(function)
-
-    def quiet(self) -> bool:
-        """Whether no event is due and no other task can run at this instant."""
-        return self.kernel.quiet()
-
-    def watch(self, file: Any) -> Callable[[], bool]:
-        """A function that tells whether `file` is readable now; from here on time stops where it becomes readable.
-
-        Raises:
-            ValueError: `file` is not a simulated one.
-        """
-        fd = file if isinstance(file, int) else file.fileno()
-        if fd not in self.files:
-            raise ValueError(f"watch: needed a simulated file of this world, was the file number {fd}; real files have no virtual time")
-        simulated = self.files[fd]
-        simulated.watch_always()
-        return lambda: simulated.open and simulated.readable()
-
-    def _check_member(self, what: str) -> None:
-        self.check_open()
-        if not self.member():
-            raise RuntimeError(f"World.{what}: needed a task of the world, was another thread; call it inside the `with` block")
-
     def _check_free(self, name: str) -> None:
         if name in self.ports:
             raise ValueError(f"serial {name!r}: needed a name that is free, a port of this world had it; choose another")
-
-    def _check_usable(self) -> None:
-        if self._state == "closed":
-            self.check_open()
-
-
-def _pin() -> set[int] | None:
-    """Keep this thread on the CPU it is on: a hand-over costs 7 microseconds there and four times that across two."""
-    if not hasattr(os, "sched_getaffinity"):
-        return None
-    before = os.sched_getaffinity(0)
-    with open("/proc/thread-self/stat", "rb") as file:
-        here = int(file.read().rpartition(b")")[2].split()[36])
-    os.sched_setaffinity(0, {here} & before or before)
-    return before
-
-
-_real_join = threading.Thread.join
 
 
 if __package__ + ".url" not in serial.protocol_handler_packages:

@@ -207,7 +207,7 @@ def test_worlds_do_not_nest_and_are_used_once():
 def test_a_world_that_fails_to_open_leaves_nothing(monkeypatch):
     """An error while the patches are put in takes them out again, and another world can be opened."""
     before = (time.sleep, threading.Lock, os.sched_getaffinity(0), gc.isenabled())
-    monkeypatch.setattr("sim.world.install_selectors", None)
+    monkeypatch.setattr("sim.timeline.install_selectors", None)
     with pytest.raises(TypeError), World():
         pass
     assert (time.sleep, threading.Lock, os.sched_getaffinity(0), gc.isenabled()) == before
