@@ -6,6 +6,7 @@ the same graph runs in virtual time, in one process, the same every time.
 
 from ._record import Record as Record
 from ._record import record as record
+from .door import Graph as Graph
 from .errors import ContextDied as ContextDied
 from .errors import DeviceError as DeviceError
 from .errors import DfcoreError as DfcoreError
@@ -22,7 +23,6 @@ from .node import Emitter as Emitter
 from .node import Router as Router
 from .ready import collect as collect
 from .ready import emit as emit
-from .run import Graph as Graph
 from .sentinels import SKIP as SKIP
 from .sentinels import STOP as STOP
 from .signature import Bounds as Bounds

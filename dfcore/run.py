@@ -1,7 +1,7 @@
-"""The door: a Graph is a declaration that can run, and a Run is one run of it, from the plan to the report.
+"""One run of a graph, from the plan to the report.
 
-Laws: one run at a time; a run that ended, however it ended, has left a report, and nothing else (L8); the clock decides who
-drives, never what a firing does. Which driver: a world around the call, `clock="virtual"`, or real time with its supervisor.
+Laws: it ends with a report, and leaves nothing else (L8), however it ends; the clock decides who drives, never what a firing
+does. Which driver: a world around the call, `clock="virtual"`, or real time with its supervisor.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import threading
 import warnings
 from collections.abc import Callable, Iterable
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from ._parameters import Settings, Tap
 from ._scheduler import Scheduler
@@ -23,124 +23,17 @@ from .context import ContextRunner
 from .control import GO
 from .diagnosis import blocked
 from .errors import DfcoreError, Problem
-from .graph import Declaration
 from .inline import ABORT, STOP, Inline, Interrupts, Orders
 from .inworld import InWorld
 from .life import needs_loop
 from .memory import Memory
-from .plan import Plan
 from .stats import Report
 from .stats import report as make_report
 from .supervisor import Supervisor
 from .worker import Job, Tell
 
-_RUN, _REPORT = "_Graph__run", "_Graph__report"
-
-
-class Graph(Declaration):
-    """Nodes, edges and contexts, and how to run them.
-
-    Nodes made inside `with graph:` or `with graph.context(...)` belong to it. Four ways to run: `run` waits; `arun` is awaited;
-    `running` is a block; `start`, then `stop` or `abort`, then `wait`. Where the inline nodes, those of no context, run is said
-    with each.
-
-    Args:
-        name: of the graph, in reports and messages.
-    """
-
-    def run(
-        self, duration_s: float | None = None, *, clock: Any = None, seed: int = 0, digest: bool | None = None
-    ) -> Report:
-        """Run in the calling thread until all nodes have ended, and return the report.
-
-        Args:
-            duration_s: emitters fire at times < duration, then records drain. None: until all nodes have ended.
-            clock: None: that of the `World` around the call, else real time; `"real"`; `"virtual"`: one process, time jumps (it
-                does not reach `time.sleep` or devices, which a `World` does); or a world.
-            seed: of every node's `rng`.
-            digest: whether to digest every edge; None: in virtual time only.
-        Raises:
-            GraphError: the declaration is wrong (nothing has started), or its edges deadlock.
-            NodeFailed: a node raised. ContextDied: a process ended by itself.
-            KeyboardInterrupt: Ctrl-C, after records have drained; a second one discards them. Handled in the main thread only.
-        """
-        return self._begin(duration_s, clock, seed, digest).execute()
-
-    async def arun(
-        self, duration_s: float | None = None, *, clock: Any = None, seed: int = 0, digest: bool | None = None
-    ) -> Report:
-        """`run`, with the inline nodes in the caller's event loop. Cancelling is `stop()`, again is `abort()`."""
-        return await self._begin(duration_s, clock, seed, digest).aexecute()
-
-    def start(
-        self, duration_s: float | None = None, *, clock: Any = None, seed: int = 0, digest: bool | None = None
-    ) -> None:
-        """Run in one background thread; returns when every `open` is done. Arguments and errors as for `run`."""
-        self._begin(duration_s, clock, seed, digest).start()
-
-    def stop(self) -> None:
-        """Have the emitters stop; records drain, and what remains is flushed and closed. Harmless if nothing runs."""
-        if self._run is not None:
-            self._run.stop()
-
-    def abort(self) -> None:
-        """Discard what is under way. Harmless if nothing runs."""
-        if self._run is not None:
-            self._run.abort()
-
-    def wait(self, timeout_s: float | None = None) -> Report:
-        """The report of the run that `start` began, when it is over.
-
-        Raises:
-            TimeoutError: it is not over by then. RuntimeError: nothing was started. And what the run raised.
-        """
-        if self._run is None:
-            raise RuntimeError(f"graph {self.name}.wait: needed a run, was none; call start() first")
-        if any(book.inside_a_node() for book in self._books[:1]):
-            raise RuntimeError(f"graph {self.name}.wait: needed to be called by the program, was called by a node of the run it "
-                               "would wait for; call stop() there, or return STOP")
-        return self._run.wait(timeout_s)
-
-    def running(
-        self, duration_s: float | None = None, *, clock: Any = None, seed: int = 0, digest: bool | None = None
-    ) -> Running:
-        """For `with` and `async with`: `start` on entering, `stop` and `wait` on leaving. Arguments and errors as for `run`.
-
-        With `with`, inline nodes run in one background thread; with `async with`, in the caller's event loop. Then `report` is
-        the report of the run; parameters may be set inside of the block.
-        """
-        return Running(self, lambda: self._begin(duration_s, clock, seed, digest))
-
-    def plan(self) -> Plan:
-        """The compiled graph: printable, picklable. Raises GraphError."""
-        return compile(self)
-
-    def stats(self) -> Report:
-        """The report so far of the run under way, or that of the last one. Raises RuntimeError: it never ran."""
-        if self._run is not None and (so_far := self._run.report_so_far()) is not None:
-            return so_far
-        if self.report is None:
-            raise RuntimeError(f"graph {self.name}.stats: needed a run, was none")
-        return self.report
-
-    @property
-    def report(self) -> Report | None:
-        """The report of the last run, however it ended; None before."""
-        found: Report | None = self.__dict__.get(_REPORT)
-        return found
-
-    @property
-    def _run(self) -> Run | None:
-        found: Run | None = self.__dict__.get(_RUN)
-        return found
-
-    def _begin(self, duration_s: float | None, clock: Any, seed: int, digest: bool | None) -> Run:
-        run = Run(self, duration_s, clock, seed, digest)
-        self.__dict__[_RUN] = run
-        return run
-
-    def _keep(self, report: Report) -> None:
-        self.__dict__[_REPORT] = report
+if TYPE_CHECKING:
+    from .door import Graph
 
 
 class Run:
@@ -430,59 +323,6 @@ class Run:
 def _warn(texts: Iterable[str]) -> None:
     for text in texts:
         warnings.warn(text, RuntimeWarning, stacklevel=5)
-
-
-class Running:
-    """A graph under way, for `with` and `async with`."""
-
-    def __init__(self, graph: Graph, begin: Callable[[], Run]):
-        self.graph, self._begin = graph, begin
-        self._task: asyncio.Task[Report] | None = None
-
-    def __enter__(self) -> Graph:
-        self._run = self._begin()
-        self._run.start()
-        return self.graph
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self._run.stop()
-        try:
-            self._run.wait()
-        except BaseException:
-            if error is None or isinstance(error, KeyboardInterrupt):
-                raise  # what the body raised comes first; the run's own failure is in graph.report
-
-    async def __aenter__(self) -> Graph:
-        self._run = self._begin()
-        self._body = asyncio.current_task()
-        self._task = asyncio.ensure_future(self._run.aexecute())
-        opened = asyncio.ensure_future(asyncio.to_thread(self._run._opened.wait))
-        await asyncio.wait([self._task, opened], return_when=asyncio.FIRST_COMPLETED)
-        if self._task.done():
-            self._task.result()
-        self._task.add_done_callback(self._ended)
-        return self.graph
-
-    def _ended(self, task: asyncio.Task[Report]) -> None:
-        """A run that fails under the body cancels it; the failure is raised on leaving."""
-        if not task.cancelled() and task.exception() is not None and self._body is not None:
-            self._body.cancel()
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        assert self._task is not None
-        failed = self._task.done() and not self._task.cancelled() and self._task.exception() is not None
-        self._body = None
-        self._run.stop()
-        if failed and isinstance(error, asyncio.CancelledError):
-            task = asyncio.current_task()
-            if task is not None:
-                task.uncancel()
-        if error is None or failed:
-            await self._task
-        else:
-            await asyncio.wait([self._task])
 
 
 async def _patiently(thread: asyncio.Future[None], run: Run) -> None:

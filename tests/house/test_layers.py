@@ -16,7 +16,7 @@ FLOORS = {
     3: "compiler checks wiring advice loops layout memory",
     4: "context worker stats histogram tell aio life control sight diagnosis _driver",
     5: "inline inworld supervisor watcher places signals launch",
-    6: "run ready __init__",
+    6: "run running door ready __init__",
 }
 FLOOR = {name: floor for floor, names in FLOORS.items() for name in names.split()}
 FILES = sorted(path for pattern in ("*.py", "*.pyx", "*.pxd", "*.h") for path in (ROOT / "dfcore").glob(pattern))

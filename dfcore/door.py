@@ -1,0 +1,123 @@
+"""The door: a Graph is a declaration that can run.
+
+Laws: one run at a time; a run that ended, however it ended, has left a report (L8).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .compiler import compile
+from .graph import Declaration
+from .plan import Plan
+from .run import Run
+from .running import Running
+from .stats import Report
+
+_RUN, _REPORT = "_Graph__run", "_Graph__report"
+
+
+class Graph(Declaration):
+    """Nodes, edges and contexts, and how to run them.
+
+    Nodes made inside `with graph:` or `with graph.context(...)` belong to it. Four ways to run: `run` waits; `arun` is awaited;
+    `running` is a block; `start`, then `stop` or `abort`, then `wait`. Where the inline nodes, those of no context, run is said
+    with each.
+
+    Args:
+        name: of the graph, in reports and messages.
+    """
+
+    def run(
+        self, duration_s: float | None = None, *, clock: Any = None, seed: int = 0, digest: bool | None = None
+    ) -> Report:
+        """Run in the calling thread until all nodes have ended, and return the report.
+
+        Args:
+            duration_s: emitters fire at times < duration, then records drain. None: until all nodes have ended.
+            clock: None: that of the `World` around the call, else real time; `"real"`; `"virtual"`: one process, time jumps (it
+                does not reach `time.sleep` or devices, which a `World` does); or a world.
+            seed: of every node's `rng`.
+            digest: whether to digest every edge; None: in virtual time only.
+        Raises:
+            GraphError: the declaration is wrong (nothing has started), or its edges deadlock.
+            NodeFailed: a node raised. ContextDied: a process ended by itself.
+            KeyboardInterrupt: Ctrl-C, after records have drained; a second one discards them. Handled in the main thread only.
+        """
+        return self._begin(duration_s, clock, seed, digest).execute()
+
+    async def arun(
+        self, duration_s: float | None = None, *, clock: Any = None, seed: int = 0, digest: bool | None = None
+    ) -> Report:
+        """`run`, with the inline nodes in the caller's event loop. Cancelling is `stop()`, again is `abort()`."""
+        return await self._begin(duration_s, clock, seed, digest).aexecute()
+
+    def start(
+        self, duration_s: float | None = None, *, clock: Any = None, seed: int = 0, digest: bool | None = None
+    ) -> None:
+        """Run in one background thread; returns when every `open` is done. Arguments and errors as for `run`."""
+        self._begin(duration_s, clock, seed, digest).start()
+
+    def stop(self) -> None:
+        """Have the emitters stop; records drain, and what remains is flushed and closed. Harmless if nothing runs."""
+        if self._run is not None:
+            self._run.stop()
+
+    def abort(self) -> None:
+        """Discard what is under way. Harmless if nothing runs."""
+        if self._run is not None:
+            self._run.abort()
+
+    def wait(self, timeout_s: float | None = None) -> Report:
+        """The report of the run that `start` began, when it is over.
+
+        Raises:
+            TimeoutError: it is not over by then. RuntimeError: nothing was started. And what the run raised.
+        """
+        if self._run is None:
+            raise RuntimeError(f"graph {self.name}.wait: needed a run, was none; call start() first")
+        if any(book.inside_a_node() for book in self._books[:1]):
+            raise RuntimeError(f"graph {self.name}.wait: needed to be called by the program, was called by a node of the run it "
+                               "would wait for; call stop() there, or return STOP")
+        return self._run.wait(timeout_s)
+
+    def running(
+        self, duration_s: float | None = None, *, clock: Any = None, seed: int = 0, digest: bool | None = None
+    ) -> Running:
+        """For `with` and `async with`: `start` on entering, `stop` and `wait` on leaving. Arguments and errors as for `run`.
+
+        With `with`, inline nodes run in one background thread; with `async with`, in the caller's event loop. Then `report` is
+        the report of the run; parameters may be set inside of the block.
+        """
+        return Running(self, lambda: self._begin(duration_s, clock, seed, digest))
+
+    def plan(self) -> Plan:
+        """The compiled graph: printable, picklable. Raises GraphError."""
+        return compile(self)
+
+    def stats(self) -> Report:
+        """The report so far of the run under way, or that of the last one. Raises RuntimeError: it never ran."""
+        if self._run is not None and (so_far := self._run.report_so_far()) is not None:
+            return so_far
+        if self.report is None:
+            raise RuntimeError(f"graph {self.name}.stats: needed a run, was none")
+        return self.report
+
+    @property
+    def report(self) -> Report | None:
+        """The report of the last run, however it ended; None before."""
+        found: Report | None = self.__dict__.get(_REPORT)
+        return found
+
+    @property
+    def _run(self) -> Run | None:
+        found: Run | None = self.__dict__.get(_RUN)
+        return found
+
+    def _begin(self, duration_s: float | None, clock: Any, seed: int, digest: bool | None) -> Run:
+        run = Run(self, duration_s, clock, seed, digest)
+        self.__dict__[_RUN] = run
+        return run
+
+    def _keep(self, report: Report) -> None:
+        self.__dict__[_REPORT] = report

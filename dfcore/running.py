@@ -1,0 +1,70 @@
+"""A graph under way while a block is executed.
+
+Law: leaving the block is `stop` and `wait`; what the body raised comes first, and a run that fails under the body ends it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from .run import Run
+from .stats import Report
+
+if TYPE_CHECKING:
+    from .door import Graph
+
+
+class Running:
+    """A graph under way, for `with` and `async with`."""
+
+    def __init__(self, graph: Graph, begin: Callable[[], Run]):
+        self.graph, self._begin = graph, begin
+        self._task: asyncio.Task[Report] | None = None
+
+    def __enter__(self) -> Graph:
+        self._run = self._begin()
+        self._run.start()
+        return self.graph
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._run.stop()
+        try:
+            self._run.wait()
+        except BaseException:
+            if error is None or isinstance(error, KeyboardInterrupt):
+                raise  # what the body raised comes first; the run's own failure is in graph.report
+
+    async def __aenter__(self) -> Graph:
+        self._run = self._begin()
+        self._body = asyncio.current_task()
+        self._task = asyncio.ensure_future(self._run.aexecute())
+        opened = asyncio.ensure_future(asyncio.to_thread(self._run._opened.wait))
+        await asyncio.wait([self._task, opened], return_when=asyncio.FIRST_COMPLETED)
+        if self._task.done():
+            self._task.result()
+        self._task.add_done_callback(self._ended)
+        return self.graph
+
+    def _ended(self, task: asyncio.Task[Report]) -> None:
+        """A run that fails under the body cancels it; the failure is raised on leaving."""
+        if not task.cancelled() and task.exception() is not None and self._body is not None:
+            self._body.cancel()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        assert self._task is not None
+        failed = self._task.done() and not self._task.cancelled() and self._task.exception() is not None
+        self._body = None
+        self._run.stop()
+        if failed and isinstance(error, asyncio.CancelledError):
+            task = asyncio.current_task()
+            if task is not None:
+                task.uncancel()
+        if error is None or failed:
+            await self._task
+        else:
+            await asyncio.wait([self._task])
