@@ -1,4 +1,4 @@
-"""The README does what it says: its commands are those that are checked, its first graph runs."""
+"""The README and the pages behind it do what they say: commands are those that are checked, programs run."""
 
 from __future__ import annotations
 
@@ -16,11 +16,19 @@ from tests.programs import ENVIRONMENT
 
 ROOT = pathlib.Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
-def blocks(language: str) -> list[str]:
+def blocks(language: str, page: str = README) -> list[str]:
     """The fenced blocks of a language."""
-    return re.findall(rf"^```{language}\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+    return re.findall(rf"^```{language}\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+
+
+PROGRAMS = [
+    pytest.param(path, block, id=f"{path.name}-{number}")
+    for path in PAGES
+    for number, block in enumerate(blocks("python", path.read_text()))
+]
 
 
 def test_the_two_commands_are_one_line_each():
@@ -42,22 +50,24 @@ def test_the_check_runs_the_command_of_the_readme():
     assert not re.search(r"pip install|python -m pytest", script)
 
 
-@pytest.mark.parametrize("number", range(len(blocks("python"))))
-def test_the_graphs_of_the_readme_run(number, tmp_path):
-    """Each Python block is a program: copied into a file, it runs, and prints what the block below it says."""
-    program = tmp_path / "program.py"
-    program.write_text(blocks("python")[number])
-    finished = subprocess.run([sys.executable, program], capture_output=True, text=True, check=False, timeout=60, env=ENVIRONMENT)
-    assert (0, "") == (finished.returncode, finished.stderr)
-    told = re.search(rf"{re.escape(blocks('python')[number])}```\n+```text\n(.*?)```", README, re.DOTALL)
+@pytest.mark.parametrize(("path", "block"), PROGRAMS)
+def test_the_programs_of_a_page_run(path, block, tmp_path):
+    """Each Python block is a program, or a file of tests: copied out it runs, and prints what the block below it says."""
+    program = tmp_path / "test_program.py"
+    program.write_text(block)
+    command = [sys.executable, *(["-m", "pytest", "-q", "-p", "no:cacheprovider"] if "def test_" in block else []), program]
+    finished = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60, env=ENVIRONMENT)
+    assert (0, "") == (finished.returncode, finished.stderr), finished.stdout
+    told = re.search(rf"{re.escape(block)}```\n+```text\n(.*?)```", path.read_text(), re.DOTALL)
     if told:
         assert told[1] == finished.stdout
 
 
-def test_what_the_readme_points_to_is_there():
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
+def test_what_a_page_points_to_is_there(path):
     """Every relative link and image leads to a file."""
-    targets = re.findall(r"\]\(([^)#:]+)\)", README)
-    assert [] == [target for target in targets if not (ROOT / target).exists()]
+    targets = re.findall(r"\]\(([^)#:]+)\)", path.read_text())
+    assert [] == [target for target in targets if not (path.parent / target).exists()]
 
 
 @pytest.mark.parametrize(("told", "names"), [(Emitter.options, NODE_OPTIONS), (Emitter.to, EDGE_OPTIONS), (Emitter, METHODS)])
