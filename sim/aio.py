@@ -13,6 +13,7 @@ from typing import Any
 
 from .files import FIRST_FD, Files
 from .kernel import POLL_NS, Kernel
+from .pace import timeout_ns
 from .task import Bell
 
 FREE_TURNS = 10_000  # turns of a busy loop at one instant; each later one costs a microsecond
@@ -44,7 +45,7 @@ class Selector(selectors._BaseSelectorImpl):
         kernel = self._kernel
         ready = self._ready()
         if not ready and (timeout is None or timeout > 0):
-            self._park(None if timeout is None else kernel.now + max(1, round(timeout * 1e9)))
+            self._park(None if timeout is None else kernel.now + timeout_ns(timeout))
             ready = self._ready()
         elif timeout is not None and timeout <= 0:
             self._take_turn()

@@ -10,6 +10,7 @@ from _thread import allocate_lock
 from collections import deque
 
 from .kernel import Kernel
+from .pace import timeout_ns
 from .task import Bell
 
 
@@ -37,7 +38,7 @@ class Lock:
         if not blocking:
             kernel.poll()
             return False
-        return self._wait(None if timeout == -1 else kernel.now + round(timeout * 1e9))
+        return self._wait(None if timeout == -1 else kernel.now + timeout_ns(timeout))
 
     def _wait(self, until_ns: int | None) -> bool:
         kernel, bell = self._kernel, Bell()

@@ -111,6 +111,11 @@ class WallPace(Pace):
             self._event = -1
 
 
+def timeout_ns(timeout_s: float) -> int:
+    """A timeout in nanoseconds, at least 1 if it is above 0: a loop that waits for what is left of its time must get there."""
+    return max(round(timeout_s * 1e9), 1 if timeout_s > 0 else 0)
+
+
 def delay_ns(delay_s: float, where: str) -> int:
     """A delay in nanoseconds. Raises ValueError: it is no finite number of at least 0."""
     if isinstance(delay_s, bool) or not isinstance(delay_s, numbers.Real) or not 0 <= delay_s < float("inf"):

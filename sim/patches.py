@@ -21,6 +21,7 @@ from . import aio
 from .files import Files
 from .kernel import Kernel
 from .locks import Lock
+from .pace import timeout_ns
 from .standins import REAL_CALLERS, STANDINS, from_real_caller
 from .task import Task
 
@@ -114,7 +115,7 @@ def _join(kernel: Kernel) -> Callable[..., None]:
         task = _task_of(kernel, self)
         if task is None or self is threading.current_thread():
             return real_join(self, timeout)
-        if kernel.join(task, None if timeout is None else max(0, round(timeout * 1e9))):
+        if kernel.join(task, None if timeout is None else timeout_ns(timeout)):
             real_join(self)  # its code has ended: the rest takes microseconds and parks nowhere
 
     return join

@@ -18,6 +18,7 @@ from typing import Any
 
 from .kernel import Kernel
 from .locks import Lock
+from .pace import timeout_ns
 
 REAL_CALLERS = frozenset({"pytest", "_pytest", "hypothesis", "pluggy", "xdist", "execnet"})
 
@@ -65,8 +66,8 @@ _real_sleep = time.sleep
 def _sleep(seconds: float) -> None:
     if get_ident() not in _tasks or from_real_caller():
         return _real_sleep(seconds)
-    duration_ns = round(seconds * 1e9)
-    if duration_ns < 0:
+    duration_ns = timeout_ns(seconds)
+    if seconds < 0:
         raise ValueError("sleep length must be non-negative")
     if duration_ns:
         _kernel.park(_kernel.now + duration_ns)

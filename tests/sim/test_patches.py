@@ -45,6 +45,25 @@ def test_bad_sleeps_are_what_they_are_in_reality():
             time.sleep("1")
 
 
+SHORTEST = {
+    "sleep": lambda lock, thread: time.sleep(1e-12),
+    "lock": lambda lock, thread: lock.acquire(timeout=1e-12),
+    "event": lambda lock, thread: threading.Event().wait(1e-12),
+    "join": lambda lock, thread: thread.join(1e-12),
+}
+
+
+@pytest.mark.parametrize("wait", SHORTEST.values(), ids=SHORTEST)
+def test_the_shortest_wait_takes_a_nanosecond(wait):
+    """A timeout above 0 is never rounded to none: who waits for what is left of its time, again and again, gets there."""
+    with World() as world:
+        lock, thread = threading.Lock(), threading.Thread(target=time.sleep, args=(1,))
+        lock.acquire()
+        thread.start()
+        wait(lock, thread)
+        assert world.now_ns == 1
+
+
 def test_only_tasks_of_the_world_are_affected():
     """A thread started before sees real time, real locks and real sleep."""
     begin, done = threading.Lock(), threading.Lock()
