@@ -58,6 +58,9 @@ class Timeline:
         self._collecting = False
         self._names = itertools.count(1)
 
+    def __repr__(self) -> str:
+        return f"<World, seed {self.seed}, clock {self.clock}, {self._state}, {self.kernel.now / 1e9:.9f} s>"
+
     # opening and closing ------------------------------------------------------------------------------------------------------
 
     def __enter__(self) -> Self:

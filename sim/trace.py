@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from os import PathLike
 from typing import Any, NamedTuple
 
+MOST_SHOWN = 64  # bytes or characters of an event that are shown to people
+
 
 class Event(NamedTuple):
     """One thing that a device or its port did: when, which device, what, and the bytes or words that go with it."""
@@ -19,6 +21,12 @@ class Event(NamedTuple):
     device: str
     kind: str
     data: bytes | str
+
+    def __str__(self) -> str:
+        """One line for people, with the time in seconds; long data is cut."""
+        data = repr(self.data[:MOST_SHOWN]) if isinstance(self.data, bytes) else self.data[:MOST_SHOWN]
+        more = f" ... ({len(self.data)} in all)" if len(self.data) > MOST_SHOWN else ""
+        return f"{self.t_ns / 1e9:.9f} s  {self.device}  {self.kind}  {data}{more}".rstrip()
 
     def to_json(self) -> str:
         """One line of JSON; bytes as hex."""

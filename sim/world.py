@@ -32,12 +32,13 @@ class World(Timeline):
         seed: of everything random in it.
         clock: "virtual" jumps from event to event; "wall" runs with the machine's clock, "x10" ten times as fast.
 
-    Attributes: `now_ns`, `rng`, `trace`, `seed`, `clock`.
+    Attributes: `now_ns`, `rng`, `trace`, `seed`, `clock`, `schedules` (name and `FaultSchedule` of every device there was).
     """
 
     def __init__(self, seed: int = 0, clock: str = "virtual", *, check: bool = False) -> None:
         super().__init__(seed, clock, check=check)
         self.ports: dict[str, Line] = {}
+        self.schedules: list[tuple[str, FaultSchedule]] = []
         self._bridges: list[Bridge] = []
 
     def _seams(self) -> Iterable[tuple[Any, str, Any]]:
@@ -79,6 +80,7 @@ class World(Timeline):
         if isinstance(device, SerialDevice) and device._line is not None and device._line._world is self:
             raise ValueError(f"serial {name!r}: needed a device of its own, {device._line.name!r} has this one; make another")
         line = self.ports[name] = Line(self, name, device, profile_of(profile), schedule)
+        self.schedules.append((name, schedule))
         if isinstance(device, SerialDevice):
             device._line = line
         return line
