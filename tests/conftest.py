@@ -18,6 +18,8 @@ import scipy.linalg
 from tests.drivers import KINDS, Driver
 from tests.leaks import Leaks
 
+pytest_plugins = ["pytester", "pytest_sim"]
+
 TEST_LIMIT_S = 120
 CAMPAIGN_LIMIT_S = 3600
 STDERR = pytest.StashKey[int]()

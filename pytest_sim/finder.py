@@ -1,0 +1,38 @@
+"""To be there when a module is imported, without importing it.
+
+Law: importing this plugin imports neither NumPy nor `sim`, so that a session that simulates nothing pays nothing.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+
+
+class BeforeImport(MetaPathFinder):
+    """Calls `function()` once, just before `module` is imported, or at once if it has been."""
+
+    def __init__(self, module: str, function: Callable[[], None]) -> None:
+        self._module, self._function = module, function
+
+    def install(self) -> None:
+        """Begin to wait."""
+        if self._module in sys.modules:
+            self._function()
+        else:
+            sys.meta_path.insert(0, self)
+
+    def remove(self) -> None:
+        """Wait no more."""
+        if self in sys.meta_path:
+            sys.meta_path.remove(self)
+
+    def find_spec(self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None) -> ModuleSpec | None:
+        """Find nothing: the finders after this one do."""
+        if fullname == self._module:
+            self.remove()
+            self._function()
+        return None

@@ -1,0 +1,92 @@
+"""What a session keeps from test to test, and where it looks in."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Generator
+from typing import Any
+
+import pytest
+
+from . import marks, report
+from .files import TraceFile
+from .finder import BeforeImport
+from .options import Options, hash_seed
+from .seeds import seed_globals
+from .watch import Watch
+
+
+class Session:
+    """A plugin of its own, so that its state lives as long as the session.
+
+    Attributes: `options`, `watch`, `used` (names of real ports that tests asked for).
+    """
+
+    def __init__(self, config: pytest.Config, options: Options) -> None:
+        self.options = options
+        self.watch = Watch()
+        self.used: set[str] = set()
+        self._worlds = BeforeImport("sim.world", self._observe)
+        self._worlds.install()
+
+    def _observe(self) -> None:
+        from sim.timeline import observers
+
+        observers.append(self.watch.opened)
+
+    def pytest_unconfigure(self) -> None:
+        """Watch no more."""
+        self._worlds.remove()
+        timeline = sys.modules.get("sim.timeline")
+        if timeline is not None and self.watch.opened in timeline.observers:
+            timeline.observers.remove(self.watch.opened)
+
+    def pytest_report_header(self) -> list[str]:
+        """What makes runs alike."""
+        options = self.options
+        lines = [f"sim: seed {options.seed}, clock {options.clock}, {hash_seed()}"]
+        return lines + [f"sim: hardware in the loop: {', '.join(map(str, options.hil.values()))}"] * bool(options.hil)
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """Name real ports that nobody used: what was meant to test them tested the simulator."""
+        for name in sorted(self.options.hil.keys() - self.used):
+            terminalreporter.write_line(
+                f"sim: no test asked for the real port {self.options.hil[name]}; is the name that of port(...)?", yellow=True
+            )
+
+    def pytest_itemcollected(self, item: pytest.Item) -> None:
+        """Remember the name, which pytest-xdist may add to."""
+        item.stash[marks.NODEID] = item.nodeid
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, Any, Any]:
+        """Watch one test."""
+        folder = self.options.trace_dir
+        self.watch.begin(file=TraceFile(folder, item.stash[marks.NODEID]) if folder else None)
+        try:
+            return (yield)
+        finally:
+            self.watch.end()
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_setup(self, item: pytest.Item) -> None:
+        """Skip what this session cannot do."""
+        marks.check(item, self.options)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_pyfunc_call(self, pyfuncitem: pytest.Function) -> None:
+        """Seed the global random numbers once more, since other plugins seed them after the set-up."""
+        if "world" in pyfuncitem.fixturenames:
+            seed_globals(marks.wanted(pyfuncitem, self.options).seed)
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(self, item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        """Tell a failing test about its world."""
+        made = yield
+        if made.failed and self.watch.last is not None:
+            text = report.section(item, self.options, marks.wanted(item, self.options), self.watch.last, self.watch.count)
+            made.sections.append((report.TITLE, text))
+        return made
+
+
+SESSION = pytest.StashKey[Session]()

@@ -1,0 +1,54 @@
+"""The worlds that the running test opened, whoever opened them: a fixture, its body, or each example of Hypothesis.
+
+Laws: the last world that was opened is kept, closed or not, for the report; of the others only what was asked for is kept. A world
+that a fixture of a wider scope holds open belongs to every test that runs meanwhile.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .files import TraceFile
+
+if TYPE_CHECKING:
+    from sim import World
+    from sim.trace import Trace
+
+
+class Watch:
+    """What the running test did with worlds.
+
+    Attributes: `last` (the world opened last, or None), `count` (how many it opened), `traces` (of all of them, if they are kept).
+    """
+
+    def __init__(self) -> None:
+        self.last: World | None = None
+        self.count = 0
+        self.traces: list[Trace] = []
+        self._keep = False
+        self._file: TraceFile | None = None
+
+    def begin(self, *, keep: bool = False, file: TraceFile | None = None) -> None:
+        """A test begins. `keep` all its traces; write them to `file`."""
+        held = self.last if self.last is not None and self.last.member() else None
+        self.last, self.count, self.traces = None, 0, []
+        self._keep, self._file = keep, file
+        if held is not None:
+            self.opened(held)
+
+    def opened(self, world: World) -> None:
+        """A world was opened: called by `sim` itself."""
+        self._save()
+        self.last = world
+        self.count += 1
+        if self._keep:
+            self.traces.append(world.trace)
+
+    def end(self) -> None:
+        """The test is over, its fixtures are closed."""
+        self._save()
+        self._file = None
+
+    def _save(self) -> None:
+        if self._file is not None and self.last is not None:
+            self._file.add(self.last)
