@@ -2,8 +2,9 @@
 
 Laws. Exactly one task runs at a time: it holds the baton. One instant is, in this order: the events due, as they were inserted;
 the tasks that those woke, first in first out; when nothing else can run, the function of `when_quiet`, once; and only then does
-time move. A task is parked, runnable, running or done, and is woken only out of `parked`. What a device raises belongs to the
-device: it ends the run in the main task, whichever thread found it.
+time move. A task is parked, runnable, running, done or lost, and is woken only out of `parked`. What a device raises belongs to
+the device: it ends the run in the main task, whichever thread found it. A world that closes ends every task; one that does not
+end is reported; at worst it is lost, and no longer of this world.
 
 A task is a real thread that waits on a gate of its own; handing the baton over is releasing one gate and waiting at another. This
 module knows no device, no patch and no engine. The laws hold under every clock; only how time moves differs (`pace.py`).
@@ -19,13 +20,17 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
+from .order import Order
 from .pace import Pace, VirtualPace
 from .seam import DeviceError, DfcoreError, InternalError
-from .stacks import all_stacks
-from .task import DONE, PARKED, RUNNABLE, RUNNING, Bell, Task
+from .stacks import all_stacks, frames_here, leave_handler, stack_in
+from .task import DONE, LOST, PARKED, RUNNABLE, RUNNING, Bell, Task
 
 FREE_POLLS = 64  # clock queries and polls that cost nothing, since the task last parked
 POLL_NS = 1_000
+MOST_REFUSALS = 100  # times that a task may catch its own end in a closing world, and go on
+MOST_HANDLERS = 20  # that it is led out of, after that
+GRACE_S = 10.0  # of real code in a closing world
 COLLECT_EVERY = 10_000  # hand-overs between two collections of cycles: finalisers then run at the same place in every run
 
 
@@ -36,7 +41,7 @@ class SimDeadlock(DfcoreError, RuntimeError):
 class Kernel:
     """The baton, the heap and the order of one world."""
 
-    def __init__(self, pace: Pace | None = None) -> None:
+    def __init__(self, pace: Pace | None = None, order: Order | None = None) -> None:
         self.now = 0
         self.calls = 0
         self.closing = False
@@ -46,6 +51,9 @@ class Kernel:
         self.all_tasks: list[Task] = []
         self.pace = pace or VirtualPace()
         self.virtual = self.pace.virtual
+        self._order = order or Order()
+        self.choosing = bool(self._order.choices)
+        self.died: list[str] = []  # threads that an exception ended, in words
         self._heap: list[list[Any]] = []
         self._numbers = itertools.count()
         self._ready: deque[Task] = deque()
@@ -152,7 +160,7 @@ class Kernel:
         if self.inside is not None:
             raise RuntimeError(f"{self.inside}: needed hooks that return at once, one waited; use after() or every() of the device")
         if self.closing and task is not self.main:
-            raise SystemExit
+            self._end(task)
         if task.pending is not None:
             self._raise_pending(task)
         task.state, task.rung, task.polls = PARKED, False, 0
@@ -163,16 +171,38 @@ class Kernel:
             if following is not task:
                 self._hand_over(task, following)
         finally:
-            self.holder = task
-            task.state = RUNNING
             if task.timer is not None:
                 task.timer[2] = None
                 task.timer = None
+            self._take_baton(task)
+        return task.rung
+
+    def preempt(self) -> None:
+        """Let another runnable task go on instead of this one, if the next choice says so."""
+        if not self._ready or self.inside is not None or self.closing or self.current() is None:
+            return
+        place = self._order.next(len(self._ready) + 1)
+        if place == 0:
+            return
+        task = self.holder
+        task.state = RUNNABLE
+        self._run_due()
+        following = self._take(place - 1)
+        self._ready.append(task)
+        self.calls += 1
+        try:
+            self._hand_over(task, following)
+        finally:
+            self._take_baton(task)
+
+    def _take_baton(self, task: Task) -> None:
+        """The calling thread, that of `task`, runs from here on; unless it is to end, or was sent an exception."""
+        self.holder = task
+        task.state = RUNNING
         if self.closing and task is not self.main:
-            raise SystemExit
+            self._end(task)
         if task.pending is not None:
             self._raise_pending(task)
-        return task.rung
 
     def _hand_over(self, task: Task, following: Task) -> None:
         """Let `following` run, and wait for the baton. Ctrl-C comes here to the main thread without it, and is asked for then."""
@@ -220,9 +250,7 @@ class Kernel:
                 self._run_posts()
                 continue
             if self._ready:
-                task = self._ready.popleft()
-                task.state = RUNNING
-                return task
+                return self._choose()
             next_ns = self._first_ns()
             if self._ask is not None:
                 bell, ask_ns = self._ask_quiet(self._ask)
@@ -231,6 +259,16 @@ class Kernel:
                 earlier_ns = self._first_ns()
                 next_ns = min((t for t in (earlier_ns, ask_ns) if t is not None), default=None)
             self._move(next_ns)
+
+    def _choose(self) -> Task:
+        count = len(self._ready)
+        return self._take(self._order.next(count) if self.choosing and count > 1 else 0)
+
+    def _take(self, place: int) -> Task:
+        task = self._ready[place]
+        del self._ready[place]
+        task.state = RUNNING
+        return task
 
     def _collect(self) -> None:
         """Let go of cycles, and of events that were taken back long before their time."""
@@ -258,7 +296,8 @@ class Kernel:
     def _move(self, next_ns: int | None) -> None:
         if next_ns is None and self.virtual:
             text = "world: needed an event or a task that can run, every task waits for ever; wake one or give it a timeout\n"
-            self.raise_in_main(SimDeadlock(text + all_stacks(self.all_tasks)))
+            died = "".join(f"{words}\n" for words in self.died)
+            self.raise_in_main(SimDeadlock(text + died + all_stacks(self.all_tasks)))
         elif self.virtual and next_ns is not None:
             self.now = next_ns
         else:
@@ -298,9 +337,12 @@ class Kernel:
     def poll(self) -> None:
         """Charge a look at the clock or at a device: after the free ones each costs a microsecond, in which others may run."""
         self.calls += 1
-        if self.inside is not None or self.closing:
-            return
         task = self.holder
+        if self.inside is not None:
+            return
+        if self.closing:
+            self._poll_closing(task)
+            return
         if task.pending is not None:
             self._raise_pending(task)
         task.polls += 1
@@ -314,6 +356,12 @@ class Kernel:
             self.now = after_ns
             return
         self.pause(after_ns)
+
+    def _poll_closing(self, task: Task) -> None:
+        """Telling the time is allowed while a task ends; going on for ever is not."""
+        task.polls += 1
+        if task is not self.main and task.polls > FREE_POLLS:
+            self._end(task)
 
     def _look_at_clock(self, task: Task) -> None:
         self._follow_clock()
@@ -359,7 +407,9 @@ class Kernel:
             self._finish(task)
 
     def _finish(self, task: Task) -> None:
-        task.state = DONE
+        if task.state is LOST:
+            return
+        task.state, task.frames = DONE, []
         self.all_tasks.remove(task)
         if task.thread is not None:
             self.ended.append(task.thread)
@@ -394,14 +444,66 @@ class Kernel:
         first_ns = self._first_ns()
         return first_ns is None or first_ns > (self.now if self.virtual else self.pace.now_ns())
 
+    # the end -----------------------------------------------------------------------------------------------------------------
+
     def unwind(self) -> None:
         """Let every other task end, each in turn; called by the main task."""
         self.closing = True
         self._ask = None
-        self.main.pending = None
-        self._ready = deque(task for task in self.all_tasks if task is not self.main)
-        if self._ready:
-            self.park()
+        main = self.main
+        main.pending = None
+        self._ready = deque(task for task in self.all_tasks if task is not main)
+        for task in self._ready:
+            task.state = RUNNABLE  # so that nobody wakes it a second time
+        while self._ready:
+            self._ready.popleft().gate.release()
+            self._await_baton()
+            self.holder = main
+
+    def _await_baton(self) -> None:
+        """Wait, in the main task, until the others have ended; not for one that makes no call for a long time."""
+        calls = self.calls
+        while True:
+            try:
+                if self.main.gate.acquire(timeout=GRACE_S):
+                    return
+            except KeyboardInterrupt as interrupt:
+                self.failure = self.failure or interrupt
+                continue
+            task = self.holder
+            if calls == self.calls and task.state is not DONE:
+                why = f"has run real code for {GRACE_S:g} s (blocked in a socket or a C extension? an endless loop?)"
+                self._refuse(task, why)
+                return self._lose(task)
+            calls = self.calls
+
+    def _end(self, task: Task) -> None:
+        """Raise SystemExit in `task`. One that catches it, again and again, is reported and led out of its handlers, one by one."""
+        task.refusals += 1
+        if task.refusals == MOST_REFUSALS:
+            why = f"caught SystemExit {MOST_REFUSALS} times and went on; do not catch BaseException there"
+            self._refuse(task, why)
+        if task.refusals >= MOST_REFUSALS + MOST_HANDLERS:
+            self._lose(task)
+            self.main.gate.release()
+            task.gate.acquire()  # for good
+        if task.refusals >= MOST_REFUSALS - 1:
+            before, task.frames = task.frames, frames_here()
+            leave_handler([frame for frame in task.frames if frame in before])  # those in which it goes round
+        raise SystemExit
+
+    def _refuse(self, task: Task, why: str) -> None:
+        """Report that `task` does not end."""
+        if self.failure is None:
+            text = f"world: needed every thread to end with it, task {task.name} {why}:\n{stack_in(task.ident)}"
+            self.failure = RuntimeError(text)
+
+    def _lose(self, task: Task) -> None:
+        """Go on without `task`, which did not end. Its thread stays, but keeps nobody from ending the process."""
+        task.state = LOST
+        self.tasks.pop(task.ident, None)
+        self.all_tasks.remove(task)
+        task.let_go()
 
     def close(self) -> None:
         """From here on nobody is a task of this world."""

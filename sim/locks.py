@@ -30,9 +30,11 @@ class Lock:
             raise ValueError("can't specify a timeout for a non-blocking call")
         if timeout < 0 and timeout != -1:
             raise ValueError("timeout value must be a non-negative number")
+        kernel = self._kernel
+        if kernel.choosing:
+            kernel.preempt()
         if self._real.acquire(False):
             return True
-        kernel = self._kernel
         if kernel.current() is None:
             return self._real.acquire(blocking, timeout)
         if not blocking:

@@ -97,8 +97,12 @@ def _start_threads(kernel: Kernel, patches: Patches) -> None:
 
 def _excepthook(kernel: Kernel, real: Callable[[Any], Any]) -> Callable[[Any], Any]:
     def excepthook(args: Any) -> Any:
-        if not (kernel.closing and args.exc_type is SystemExit and kernel.current() is not None):
-            return real(args)
+        if kernel.current() is not None:
+            if kernel.closing and args.exc_type is SystemExit:
+                return None
+            name = args.thread.name if args.thread is not None else "of no name"
+            kernel.died.append(f"thread {name} was ended by {args.exc_type.__name__}: {args.exc_value}")
+        return real(args)
 
     return excepthook
 

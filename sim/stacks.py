@@ -24,10 +24,33 @@ def stack_of(frame: FrameType | None) -> str:
     return "".join(traceback.format_stack(frame)) if frame is not None else "    (not started)\n"
 
 
+def stack_in(ident: int) -> str:
+    """The stack of the thread with that number."""
+    return stack_of(sys._current_frames().get(ident))
+
+
 def all_stacks(tasks: Iterable[Any]) -> str:
     """One paragraph per task: its name, state and stack."""
     frames = sys._current_frames()
     return "\n".join(f"task {task.name} ({task.state}):\n{stack_of(frames.get(task.ident))}" for task in tasks)
+
+
+def frames_here() -> list[FrameType]:
+    """The frames of the calling thread, without those of this package."""
+    return [frame for frame, _ in traceback.walk_stack(None) if not frame.f_code.co_filename.startswith(_HERE)]
+
+
+def leave_handler(frames: list[FrameType]) -> None:
+    """Have what the calling thread raises next be raised once more where one of `frames` catches it, and so leave that handler."""
+
+    def trace(_: FrameType, event: str, arg: Any) -> Any:
+        if event == "line":  # the first line after an exception is that of its handler
+            raise SystemExit
+        return trace
+
+    for frame in frames:
+        frame.f_trace = trace
+    sys.settrace(lambda *_: None)
 
 
 class Watchdog:
@@ -54,10 +77,9 @@ class Watchdog:
             self._stopped.release()
 
     def _say(self, task: Any) -> None:
-        stack = stack_of(sys._current_frames().get(task.ident))
         print(
             f"sim: task {task.name} has run real code for {self._stuck_s:g} s without a call that the world knows, "
-            f"so nothing else can run (blocked in a socket or a C extension? an endless loop?):\n{stack}",
+            f"so nothing else can run (blocked in a socket or a C extension? an endless loop?):\n{stack_in(task.ident)}",
             file=sys.stderr,
             flush=True,
         )

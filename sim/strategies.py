@@ -73,3 +73,8 @@ def chunking(data: bytes) -> st.SearchStrategy[list[bytes]]:
         return [data[start:stop] for start, stop in pairwise(edges) if start < stop]
 
     return cuts.map(cut)
+
+
+def schedule_choices(max_choices: int = 50, most: int = 3) -> st.SearchStrategy[list[int]]:
+    """Lists for `World(choices=...)`: which task runs where several can. They shrink to few and small deviations from 0."""
+    return st.lists(st.integers(0, most), max_size=max_choices)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import gc
 import itertools
+import numbers
 import os
 import threading
 from collections.abc import Callable, Iterable
@@ -20,6 +21,7 @@ import numpy as np
 from . import seam, standins
 from .files import Files
 from .kernel import Kernel
+from .order import Order
 from .pace import delay_ns, pace_of
 from .patches import Patches, install
 from .selecting import SelectShim, install_selectors
@@ -39,16 +41,19 @@ class Timeline:
     Args:
         seed: of everything random in it.
         clock: "virtual" jumps from event to event; "wall" runs with the machine's clock, "x10" ten times as fast.
+        choices: whole numbers from 0, taken one by one: where more than one task can run, and before each taking of a lock, the
+            next number says which one does. 0, and the end of the list, mean the one that waits longest: the ordinary run.
 
-    Attributes: `now_ns`, `rng`, `trace`, `seed`, `clock`.
+    Attributes: `now_ns`, `rng`, `trace`, `seed`, `clock`, `choices`.
     """
 
-    def __init__(self, seed: int = 0, clock: str = "virtual", *, check: bool = False) -> None:
+    def __init__(self, seed: int = 0, clock: str = "virtual", *, choices: Iterable[int] = (), check: bool = False) -> None:
         if check:
             raise ValueError("World: needed check=False, was True; running everything twice is not in this version")
-        self.seed, self.clock = seed, clock
-        self.rng = np.random.default_rng(seed)
-        self.kernel = Kernel(pace_of(clock))
+        order = Order(choices)
+        self.seed, self.clock, self.choices = _checked_seed(seed), clock, order.choices
+        self.rng = np.random.default_rng(self.seed)
+        self.kernel = Kernel(pace_of(clock), order)
         self.trace = Trace(None if self.kernel.virtual else KEEP_EVENTS)
         self.files = Files(self.kernel)
         self._state = "new"
@@ -241,6 +246,12 @@ class Timeline:
     def _check_usable(self) -> None:
         if self._state == "closed":
             self.check_open()
+
+
+def _checked_seed(seed: int) -> int:
+    if isinstance(seed, bool) or not isinstance(seed, numbers.Integral) or seed < 0:
+        raise ValueError(f"World: needed a seed that is a whole number from 0, was {seed!r}; for example seed=1")
+    return int(seed)
 
 
 def _pin() -> set[int] | None:

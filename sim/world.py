@@ -31,12 +31,16 @@ class World(Timeline):
     Args:
         seed: of everything random in it.
         clock: "virtual" jumps from event to event; "wall" runs with the machine's clock, "x10" ten times as fast.
+        choices: whole numbers from 0, taken one by one: where more than one task can run, and before each taking of a lock, the
+            next number says which one does. 0, and the end of the list, mean the one that waits longest: the ordinary run.
+            `sim.strategies.schedule_choices` draws them.
 
-    Attributes: `now_ns`, `rng`, `trace`, `seed`, `clock`, `schedules` (name and `FaultSchedule` of every device there was).
+    Attributes: `now_ns`, `rng`, `trace`, `seed`, `clock`, `choices`, `schedules` (name and `FaultSchedule` of every device there
+    was).
     """
 
-    def __init__(self, seed: int = 0, clock: str = "virtual", *, check: bool = False) -> None:
-        super().__init__(seed, clock, check=check)
+    def __init__(self, seed: int = 0, clock: str = "virtual", *, choices: Iterable[int] = (), check: bool = False) -> None:
+        super().__init__(seed, clock, choices=choices, check=check)
         self.ports: dict[str, Line] = {}
         self.schedules: list[tuple[str, FaultSchedule]] = []
         self._bridges: list[Bridge] = []

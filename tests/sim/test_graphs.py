@@ -7,9 +7,12 @@ import time
 
 import pytest
 import serial
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from dfcore import SKIP, DfcoreError, Emitter, Graph, Router, collect
 from sim import SerialDevice, World, ftdi
+from sim.strategies import schedule_choices
 
 PORT = "/dev/ttyUSB0"
 
@@ -87,9 +90,9 @@ class Async(Router):
 PLACEMENTS = {"inline": [None] * 4, "one": ["a"] * 4, "each": ["a", "b", "c", "d"], "split": ["a", "b", "a", None]}
 
 
-def run(source, placement, profile="ideal"):
+def run(source, placement, profile="ideal", choices=()):
     """One second of source -> Sleepy -> Async -> log: what the log holds, the report, and the hash of the trace."""
-    with World() as world:
+    with World(choices=choices) as world:
         world.serial(PORT, Counter(), profile=profile)
         graph = Graph("line")
         nodes = [source(), Sleepy("f8"), Async("f8"), collect()]
@@ -118,6 +121,13 @@ def test_two_runs_are_the_same(placement):
     """Digest and trace agree from run to run."""
     first, second = run(Waiting, placement), run(Waiting, placement)
     assert (first[1].digest, first[2]) == (second[1].digest, second[2])
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.sampled_from([Blocking, Waiting]), st.sampled_from(sorted(PLACEMENTS)), schedule_choices(max_choices=1000))
+def test_no_choice_of_tasks_changes_a_record(source, placement, choices):
+    """Whichever task runs where several could, the records are those of the ordinary order."""
+    assert run(source, placement, choices=choices)[0] == run(source, "one")[0]
 
 
 def test_an_adapter_s_latency_makes_records_late_not_fewer():
