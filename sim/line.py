@@ -105,14 +105,15 @@ class Line:
         """Stop all traffic, both ways, for a while; the device drops CTS."""
         self._world.check_open()
         self.log("stall", str(duration_s))
-        tty = self.tty
-        tty.flow.stop("stall", True)
-        tty.flow.stop_device("stall", True)
-        self._kernel.at(self._kernel.now + round(duration_s * 1e9), self._go_on, tty)
+        tty, until_ns = self.tty, self._kernel.now + round(duration_s * 1e9)
+        why = f"stall until {until_ns}"  # one that ends sooner does not end this one
+        tty.flow.stop(why, True)
+        tty.flow.stop_device(why, True)
+        self._kernel.at(until_ns, self._go_on, tty, why)
 
-    def _go_on(self, tty: Tty) -> None:
-        tty.flow.stop("stall", False)
-        tty.flow.stop_device("stall", False)
+    def _go_on(self, tty: Tty, why: str) -> None:
+        tty.flow.stop(why, False)
+        tty.flow.stop_device(why, False)
 
     def _schedule(self, fault: Fault) -> None:
         if isinstance(fault, Stall):

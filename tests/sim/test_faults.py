@@ -115,6 +115,17 @@ def test_stalls_and_unplugs_come_at_their_time():
             assert again.read(10) == SENT
 
 
+@pytest.mark.parametrize("other", [Stall(0.02, 0.01), Stall(0.02, 0.492), Stall(0.012, 0.1)], ids=repr)
+def test_a_stall_within_another_ends_nothing(other):
+    """The line stands still until the last stall is over."""
+    with World() as world:
+        world.serial(PORT, Source(), faults=[Stall(0.012, 0.5), other])
+        with serial.Serial(PORT, 115200, timeout=1) as port:
+            port.read(2)
+            port.read(1)
+            assert world.now_ns == 512_086_805
+
+
 def test_the_order_of_a_list_and_other_faults_do_not_matter():
     """Faults of one byte act in one order; removing one moves no other."""
     both = [Insert(byte=0, data=b"!"), Flip(byte=0, mask=0x20), Drop(frame=3)]
