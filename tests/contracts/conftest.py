@@ -1,3 +1,50 @@
 """The published suite of pyserial is loaded by `test_pyserial_suite.py`, for each port; it is not collected on its own."""
 
+from __future__ import annotations
+
+import types
+from collections.abc import Iterator
+
+import pytest
+
+from sim import World
+from tests.contracts.cards import MISSING, PERIOD, RATE, Card, RealCard, SimCard, is_installed, real_sounddevice
+from tests.contracts.jack import JackServer
+
 collect_ignore_glob = ["pyserial_3_5/*"]
+
+AHEAD = pytest.mark.xfail(not hasattr(World, "microphone"), reason="the simulated PortAudio is not built yet", strict=True)
+
+
+@pytest.fixture(scope="session")
+def jack() -> Iterator[JackServer]:
+    """A server for the real PortAudio. One for all tests, because a process that was a client keeps to its registry."""
+    if not is_installed():
+        pytest.skip(MISSING)
+    server = JackServer(RATE, PERIOD)
+    yield server
+    server.close()
+    assert [] == server.left()
+
+
+@pytest.fixture(scope="module")
+def portaudio(jack: JackServer) -> Iterator[types.ModuleType]:
+    """sounddevice on the installed library, which is a client of the server."""
+    sd = real_sounddevice()
+    sd._initialize()
+    yield sd
+    sd._terminate()
+
+
+@pytest.fixture(params=[pytest.param("sim", marks=AHEAD), "real"])
+def card(request: pytest.FixtureRequest) -> Iterator[Card]:
+    """A sound card of each kind."""
+    if request.param == "sim":
+        with World() as world:
+            card: Card = SimCard(world)
+            yield card
+            card.close()
+    else:
+        card = RealCard(request.getfixturevalue("portaudio"), request.getfixturevalue("jack"))
+        yield card
+        card.close()
