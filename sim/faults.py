@@ -2,35 +2,68 @@
 
 Laws: a schedule is a value: it prints as Python, compares, and goes through JSON and back unchanged. What it does is decided when a
 frame is sent, from indices and times alone, so removing one fault never moves another. Each fault is logged as it acts. Indices
-count what the device sends, from 0, before any fault; `frame` counts its calls of `send`.
+count what one end sends, from 0, before any fault. Towards the program that is the device, and `frame` counts its calls of `send`;
+with `towards="device"` it is the program, and `frame` counts what reaches the device in one go: its calls of `on_data`, if nothing
+is lost.
 """
 
 from __future__ import annotations
 
 import json
+import numbers
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass, fields
+from dataclasses import Field, asdict, dataclass, fields
 from typing import Any
 
 import numpy as np
 
 Piece = tuple[int, bytes]  # a gap before it, in nanoseconds, and the bytes
+ENDS = ("program", "device")
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Placed:
+def _is_number(value: Any) -> bool:
+    return isinstance(value, numbers.Real) and not isinstance(value, bool) and 0 <= float(value) < float("inf")
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, numbers.Integral) and not isinstance(value, bool) and int(value) >= 0
+
+
+def _fields(fault: Any) -> tuple[Field[Any], ...]:
+    return fields(fault)
+
+
+class _Directed:
+    """A fault of what is sent towards one end."""
+
+    towards: str
+
+    def _check_end(self) -> None:
+        if self.towards not in ENDS:
+            name = type(self).__name__
+            raise ValueError(f'{name}: needed towards="program" or "device", was {self.towards!r}; name the end that hears the fault')
+
+    def __repr__(self) -> str:
+        given = (f"{field.name}={getattr(self, field.name)!r}" for field in _fields(self) if getattr(self, field.name) != field.default)
+        return f"{type(self).__name__}({', '.join(given)})"
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class _Placed(_Directed):
     """A fault of one byte or of one frame."""
 
     byte: int | None = None
     frame: int | None = None
+    towards: str = "program"
 
     def __post_init__(self) -> None:
+        self._check_end()
         name = type(self).__name__
         given = [value for value in (self.byte, self.frame) if value is not None]
         if len(given) != 1:
             raise ValueError(f"{name}: needed byte= or frame=, was {'both' if given else 'neither'}; give one")
-        if given[0] < 0:
-            raise ValueError(f"{name}: needed an index from 0, was {given[0]}; count what the device sends")
+        if not _is_count(given[0]):
+            raise ValueError(f"{name}: needed an index from 0, was {given[0]!r}; count what is sent")
 
     def span(self, frame: int, first: int, size: int) -> tuple[int, int] | None:
         """The bytes of this frame that are hit, as (from, to); None if it is another frame."""
@@ -42,10 +75,6 @@ class _Placed:
     def act(self, pieces: list[Piece], start: int, stop: int) -> None:
         """Change `pieces`, which hold one byte of the frame each."""
         raise NotImplementedError
-
-    def __repr__(self) -> str:
-        given = (f"{field.name}={getattr(self, field.name)!r}" for field in fields(self) if getattr(self, field.name) != field.default)
-        return f"{type(self).__name__}({', '.join(given)})"
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -66,8 +95,8 @@ class Flip(_Placed):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not 1 <= self.mask <= 255:
-            raise ValueError(f"Flip: needed a mask of 1 to 255, was {self.mask}; each bit set is a bit that flips")
+        if not (_is_count(self.mask) and 1 <= self.mask <= 255):
+            raise ValueError(f"Flip: needed a mask of 1 to 255, was {self.mask!r}; each bit set is a bit that flips")
 
     def act(self, pieces: list[Piece], start: int, stop: int) -> None:
         """Change one byte."""
@@ -94,6 +123,11 @@ class Insert(_Placed):
 
     data: bytes = b"\x00"
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not isinstance(self.data, bytes):
+            raise TypeError(f"Insert: needed data as bytes, was {self.data!r}; for one byte write bytes([value])")
+
     def act(self, pieces: list[Piece], start: int, stop: int) -> None:
         """Put bytes in front."""
         if start < stop:
@@ -109,8 +143,8 @@ class Delay(_Placed):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not self.delay_s > 0:
-            raise ValueError(f"Delay: needed a delay above 0 s, was {self.delay_s}; give seconds")
+        if not (_is_number(self.delay_s) and self.delay_s > 0):
+            raise ValueError(f"Delay: needed a delay above 0 s, was {self.delay_s!r}; give seconds")
 
     def act(self, pieces: list[Piece], start: int, stop: int) -> None:
         """Widen the gap in front."""
@@ -126,16 +160,28 @@ class _Timed:
     at_s: float
 
     def __post_init__(self) -> None:
-        if not self.at_s >= 0:
-            raise ValueError(f"{type(self).__name__}: needed a time from 0 s, was {self.at_s}; count from the opening of the world")
+        name = type(self).__name__
+        if not _is_number(self.at_s):
+            raise ValueError(f"{name}: needed a time from 0 s, was {self.at_s!r}; count from the opening of the world")
+        for what in ("duration_s", "replug_s"):
+            value = getattr(self, what, None)
+            if value is not None and not _is_number(value):
+                raise ValueError(f"{name}: needed {what} of at least 0 s, was {value!r}; give seconds")
 
 
-@dataclass(frozen=True)
-class Noise(_Timed):
-    """For `duration_s`, each byte the device sends is replaced by another with probability `rate`."""
+@dataclass(frozen=True, repr=False)
+class Noise(_Directed, _Timed):
+    """For `duration_s`, each byte sent is replaced by another with probability `rate`."""
 
     duration_s: float = 0.1
     rate: float = 0.1
+    towards: str = "program"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._check_end()
+        if not (_is_number(self.rate) and self.rate <= 1):
+            raise ValueError(f"Noise: needed a rate of 0 to 1, was {self.rate!r}; it is the probability of each byte")
 
 
 @dataclass(frozen=True)
@@ -153,18 +199,23 @@ class Unplug(_Timed):
 
 
 @dataclass(frozen=True)
-class Jitter:
+class Jitter(_Directed):
     """Frame k is late by `delays_us[k % len(delays_us)]` microseconds."""
 
     delays_us: tuple[int, ...]
+    towards: str = "program"
 
-    def __init__(self, delays_us: Iterable[int]) -> None:
+    def __init__(self, delays_us: Iterable[int], *, towards: str = "program") -> None:
+        if isinstance(delays_us, (str, bytes)) or not isinstance(delays_us, Iterable):
+            raise TypeError(f"Jitter: needed a list of delays in us, was {delays_us!r}; for example [0, 300]")
         object.__setattr__(self, "delays_us", tuple(delays_us))
-        if not self.delays_us or min(self.delays_us) < 0:
+        object.__setattr__(self, "towards", towards)
+        self._check_end()
+        if not self.delays_us or not all(map(_is_count, self.delays_us)):
             raise ValueError(f"Jitter: needed delays from 0 us, was {list(self.delays_us)}; give one per frame, they repeat")
 
     def __repr__(self) -> str:
-        return f"Jitter({list(self.delays_us)})"
+        return f"Jitter({list(self.delays_us)}{'' if self.towards == 'program' else f', towards={self.towards!r}'})"
 
 
 Fault = Drop | Flip | Duplicate | Insert | Delay | Noise | Stall | Unplug | Jitter
@@ -176,6 +227,8 @@ class FaultSchedule:
     """An ordered list of faults of one line. `repr` is Python; `to_json` and `from_json` keep it."""
 
     def __init__(self, faults: Iterable[Fault] = ()) -> None:
+        if isinstance(faults, (str, bytes)) or not isinstance(faults, Iterable):
+            raise TypeError(f"FaultSchedule: needed a list of faults, was {faults!r}; write [Drop(byte=0)] or the like")
         self._faults = tuple(faults)
         for fault in self._faults:
             if type(fault).__name__ not in _KINDS or not isinstance(fault, _KINDS[type(fault).__name__]):
@@ -203,7 +256,10 @@ class FaultSchedule:
     @classmethod
     def from_json(cls, text: str) -> FaultSchedule:
         """What `to_json` gave."""
-        return cls(_fault(dict(entry)) for entry in json.loads(text))
+        entries = json.loads(text)
+        if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+            raise ValueError(f"FaultSchedule: needed a JSON list of objects, was {text[:40]!r}; was it written by to_json?")
+        return cls(_fault(dict(entry)) for entry in entries)
 
 
 def _plain(values: dict[str, Any]) -> dict[str, Any]:
@@ -213,22 +269,26 @@ def _plain(values: dict[str, Any]) -> dict[str, Any]:
 def _fault(entry: dict[str, Any]) -> Fault:
     kind = entry.pop("kind", None)
     if kind not in _KINDS:
-        raise ValueError(f"FaultSchedule: needed a kind of {', '.join(_KINDS)}, was {kind!r}; was this file written by to_json?")
+        raise ValueError(f"FaultSchedule: needed a kind of {', '.join(_KINDS)}, was {kind!r}; was it written by to_json?")
     if "data" in entry:
         entry["data"] = bytes.fromhex(entry["data"])
-    fault: Fault = _KINDS[kind](**entry)
+    try:
+        fault: Fault = _KINDS[kind](**entry)
+    except TypeError as error:
+        raise ValueError(f"FaultSchedule: needed the fields of {kind}, was {sorted(entry)}; was it written by to_json?") from error
     return fault
 
 
 class Applied:
-    """A schedule at work on one line: counts what is sent and says what becomes of it."""
+    """A schedule at work on one direction of a line: counts what is sent and says what becomes of it."""
 
-    def __init__(self, schedule: FaultSchedule, rng: np.random.Generator) -> None:
+    def __init__(self, schedule: FaultSchedule, rng: np.random.Generator, towards: str = "program") -> None:
         self.schedule = schedule
-        placed = [fault for fault in schedule if isinstance(fault, _Placed)]
+        faults = [fault for fault in schedule if isinstance(fault, _Directed) and fault.towards == towards]
+        placed = [fault for fault in faults if isinstance(fault, _Placed)]
         self._placed = sorted(placed, key=lambda fault: _ORDER.index(type(fault)))  # so the order of the list does not matter
-        self._noises = [fault for fault in schedule if isinstance(fault, Noise)]
-        self._jitters = [fault for fault in schedule if isinstance(fault, Jitter)]
+        self._noises = [fault for fault in faults if isinstance(fault, Noise)]
+        self._jitters = [fault for fault in faults if isinstance(fault, Jitter)]
         self._rng = rng
         self._frame = self._byte = 0
 
@@ -246,11 +306,15 @@ class Applied:
                 acted.append(fault)
         for jitter in self._jitters:
             gap_ns = jitter.delays_us[frame % len(jitter.delays_us)] * 1000
-            pieces[:1] = [(pieces[0][0] + gap_ns, pieces[0][1])] if pieces else []
+            if gap_ns and pieces:
+                pieces[0] = (pieces[0][0] + gap_ns, pieces[0][1])
+                acted.append(jitter)
         for noise in self._noises:
             if noise.at_s * 1e9 <= now_ns < (noise.at_s + noise.duration_s) * 1e9:
-                pieces = [(gap_ns, self._spoil(part, noise.rate)) for gap_ns, part in pieces]
-                acted.append(noise)
+                spoilt = [(gap_ns, self._spoil(part, noise.rate)) for gap_ns, part in pieces]
+                if spoilt != pieces:
+                    pieces = spoilt
+                    acted.append(noise)
         return _joined(pieces), acted
 
     def _spoil(self, data: bytes, rate: float) -> bytes:

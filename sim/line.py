@@ -45,6 +45,8 @@ class Line:
         self.rng = np.random.default_rng(seed)
         self._garbage = np.random.default_rng([*seed, 1])
         self._applied = Applied(faults, np.random.default_rng([*seed, 2]))
+        self._applied_out = Applied(faults, np.random.default_rng([*seed, 3]), towards="device")
+        self._late_ns = 0  # until then the device hears nothing new: it is still to hear what a fault holds up
         self.tty = Tty(self._kernel, name, self)
         for fault in faults:
             self._schedule(fault)
@@ -168,12 +170,31 @@ class Line:
         if tty.flow.by_xoff:
             data = data.translate(None, bytes([XON, XOFF]))
         if data:
+            self._meet_faults(data, tty)
+        if tty is self.tty:
+            self.expect()
+
+    def _meet_faults(self, data: bytes, tty: Tty) -> None:
+        """What the program sent goes on to the device as its faults have it, and no piece overtakes another."""
+        now_ns = self._kernel.now
+        pieces, acted = self._applied_out.send(data, now_ns)
+        for fault in acted:
+            self.log("fault", repr(fault))
+        for gap_ns, piece in pieces:
+            due_ns = max(now_ns, self._late_ns) + gap_ns
+            if due_ns > now_ns:
+                self._late_ns = due_ns
+                self._kernel.at(due_ns, self._hear, piece, tty)
+            else:
+                self._hear(piece, tty)
+
+    def _hear(self, data: bytes, tty: Tty) -> None:
+        """The device hears `data`; if it is still plugged in where that was sent."""
+        if tty is self.tty and self._plugged:
             data = self._as_heard(data)
             self.reached(data)
             self.log("sent", data)
             self._hook("on_data", data)
-        if tty is self.tty:
-            self.expect()
 
     def device_rate(self, settings: Settings) -> tuple[int, int]:
         """Bits per byte and baud rate at which the device sends: its own `baudrate` if it has one, else the port's."""

@@ -12,18 +12,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from itertools import pairwise
+from typing import Any
 
 from hypothesis import strategies as st
 
-from .faults import Delay, Drop, Duplicate, Fault, FaultSchedule, Flip, Insert, Jitter, Noise, Stall, Unplug
+from .faults import ENDS, Delay, Drop, Duplicate, Fault, FaultSchedule, Flip, Insert, Jitter, Noise, Stall, Unplug
 
 KINDS = ("drop", "flip", "duplicate", "insert", "delay")
 
 
-def _one(kind: str, n_bytes: int, n_frames: int | None) -> st.SearchStrategy[Fault]:
-    where = st.integers(0, n_bytes - 1).map(lambda index: {"byte": index})
+def _one(kind: str, n_bytes: int, n_frames: int | None, towards: str) -> st.SearchStrategy[Fault]:
+    where: st.SearchStrategy[dict[str, Any]] = st.integers(0, n_bytes - 1).map(lambda index: {"byte": index})
     if n_frames:
         where = st.one_of(st.integers(0, n_frames - 1).map(lambda index: {"frame": index}), where)
+    end = st.sampled_from(ENDS) if towards == "both" else st.just(towards)
+    where = st.builds(lambda at, towards: {**at, "towards": towards}, where, end)
     makers: dict[str, st.SearchStrategy[Fault]] = {
         "drop": where.map(lambda at: Drop(**at)),
         "flip": st.builds(lambda at, bit: Flip(**at, mask=1 << bit), where, st.integers(0, 7)),
@@ -37,10 +40,20 @@ def _one(kind: str, n_bytes: int, n_frames: int | None) -> st.SearchStrategy[Fau
 
 
 def faults(
-    n_bytes: int, kinds: Iterable[str] = KINDS, max_faults: int = 4, *, n_frames: int | None = None
+    n_bytes: int,
+    kinds: Iterable[str] = KINDS,
+    max_faults: int = 4,
+    *,
+    n_frames: int | None = None,
+    towards: str = "program",
 ) -> st.SearchStrategy[FaultSchedule]:
-    """Schedules of at most `max_faults` faults of these kinds among the first `n_bytes` bytes (and `n_frames` frames) sent."""
-    return st.lists(st.one_of([_one(kind, n_bytes, n_frames) for kind in kinds]), max_size=max_faults).map(FaultSchedule)
+    """Schedules of at most `max_faults` faults of these kinds among the first `n_bytes` bytes (and `n_frames` frames) sent.
+
+    `towards` is the end that hears them: "program", "device" or "both".
+    """
+    if towards not in (*ENDS, "both"):
+        raise ValueError(f'faults: needed towards="program", "device" or "both", was {towards!r}; choose one')
+    return st.lists(st.one_of([_one(kind, n_bytes, n_frames, towards) for kind in kinds]), max_size=max_faults).map(FaultSchedule)
 
 
 def fault_schedule(duration_s: float, max_faults: int = 3) -> st.SearchStrategy[FaultSchedule]:

@@ -133,9 +133,126 @@ def test_the_order_of_a_list_and_other_faults_do_not_matter():
     assert received(both[1:])[0] == b"Abcdeghij"
 
 
+class Listener(SerialDevice):
+    """Writes down what it hears, and when in microseconds."""
+
+    def __init__(self):
+        self.heard = []
+
+    def on_data(self, data):
+        self.heard.append((data, self.now_ns // 1000))
+
+
+def heard(schedule, writes=(b"ab", b"cde", b"f", b"ghij")):
+    """What a device hears of a program that writes something each 10 ms, and the faults that acted."""
+    with World() as world:
+        device = Listener()
+        line = world.serial(PORT, device, faults=schedule)
+        with serial.Serial(PORT, 10_000) as port:
+            for data in writes:
+                port.write(data)
+                time.sleep(0.01)
+            time.sleep(1)
+        assert b"".join(data for data, _ in device.heard) == line.sent
+        return device.heard, [event.data for event in world.trace if event.kind == "fault"]
+
+
+@pytest.mark.parametrize(
+    ("fault", "expected"),
+    [
+        (Drop(byte=0, towards="device"), b"bcdefghij"),
+        (Drop(frame=1, towards="device"), b"abfghij"),
+        (Flip(byte=3, mask=0x20, towards="device"), b"abcDefghij"),
+        (Duplicate(frame=1, towards="device"), b"abcdecdefghij"),
+        (Insert(byte=9, data=b"!?", towards="device"), b"abcdefghi!?j"),
+        (Delay(frame=1, delay_s=0.5, towards="device"), b"abcdefghij"),
+        (Jitter([0, 900], towards="device"), b"abcdefghij"),
+        (Noise(0.0, 10.0, 0.0, towards="device"), b"abcdefghij"),
+        (Drop(byte=0), b"abcdefghij"),
+    ],
+    ids=repr,
+)
+def test_a_device_hears_faults_too(fault, expected):
+    """`towards="device"` is what the program sends; other faults do not touch it; the trace names it if it acted."""
+    pieces, log = heard([fault])
+    assert b"".join(data for data, _ in pieces) == expected
+    assert set(log) == ({repr(fault)} if fault.towards == "device" and not isinstance(fault, Noise) else set())
+
+
+def test_what_a_delay_holds_up_is_heard_in_order():
+    """A byte and all behind it are late; nothing overtakes, and what is on time again is not held up."""
+    pieces, _ = heard([Delay(byte=3, delay_s=0.012, towards="device")])
+    assert pieces == [(b"ab", 2000), (b"c", 13000), (b"de", 25000), (b"f", 25000), (b"ghij", 34000)]
+
+
+def test_noise_towards_a_device_is_seeded_and_touches_nothing_else():
+    """At rate 1 what the device hears in the window is other bytes; two runs agree."""
+    fault = Noise(0.005, 0.01, 1.0, towards="device")
+    first, log = heard([fault])
+    assert (first, log) == heard([fault])
+    assert [len(data) for data, _ in first] == [2, 3, 1, 4]
+    assert [data == sent for (data, _), sent in zip(first, (b"ab", b"cde", b"f", b"ghij"), strict=True)] == [True, False, True, True]
+    assert log == [repr(fault)]
+
+
+def test_what_is_under_way_to_a_device_is_lost_with_its_plug():
+    """A frame that a fault holds up is never heard by a device that was unplugged meanwhile."""
+    device = Listener()
+    with World() as world:
+        line = world.serial(PORT, device, faults=[Delay(frame=0, delay_s=1, towards="device")])
+        port = serial.Serial(PORT)
+        port.write(b"late")
+        time.sleep(0.5)
+        line.unplug()
+        line.replug()
+        time.sleep(5)
+    assert device.heard == []
+
+
+@pytest.mark.parametrize("towards", ["program", "device", "both"])
+def test_the_smallest_fault_is_found_in_either_direction(towards):
+    """A device that must hear its command, and a program that must hear the answer: one drop is enough."""
+
+    def device(line):
+        while True:
+            yield sim.read(2)
+            line.send(b"ok")
+
+    def answered(schedule):
+        with World() as world:
+            world.serial(PORT, device, faults=schedule)
+            with serial.Serial(PORT, timeout=1) as port:
+                port.write(b"go")
+                return port.read(2) == b"ok"
+
+    smallest = find(faults(2, ["drop"], towards=towards), lambda schedule: not answered(schedule))
+    assert [type(fault) for fault in smallest] == [Drop]
+    assert smallest == FaultSchedule([Drop(byte=0, towards="program" if towards == "both" else towards)])
+
+
 @pytest.mark.parametrize(
     ("make", "text"),
     [
+        (lambda: Drop(byte=True), "an index from 0, was True"),
+        (lambda: Drop(byte=0.5), "an index from 0, was 0.5"),
+        (lambda: Drop(byte="0"), "an index from 0, was '0'"),
+        (lambda: Drop(byte=0, towards="imu"), 'needed towards="program" or "device", was \'imu\''),
+        (lambda: Noise(0, towards=None), 'Noise: needed towards="program" or "device"'),
+        (lambda: Jitter([1], towards=""), 'Jitter: needed towards="program" or "device"'),
+        (lambda: Flip(byte=0, mask=256), "a mask of 1 to 255, was 256"),
+        (lambda: Flip(byte=0, mask="1"), "a mask of 1 to 255, was '1'"),
+        (lambda: Delay(byte=0, delay_s=float("nan")), "above 0 s, was nan"),
+        (lambda: Delay(byte=0, delay_s="1"), "above 0 s, was '1'"),
+        (lambda: Noise(0, -1), "needed duration_s of at least 0 s, was -1"),
+        (lambda: Noise(0, 1, 1.5), "a rate of 0 to 1, was 1.5"),
+        (lambda: Noise(0, 1, float("nan")), "a rate of 0 to 1, was nan"),
+        (lambda: Stall(0, float("inf")), "needed duration_s of at least 0 s, was inf"),
+        (lambda: Unplug(0, "soon"), "needed replug_s of at least 0 s, was 'soon'"),
+        (lambda: Unplug(float("nan")), "a time from 0 s, was nan"),
+        (lambda: Jitter([0.5]), "delays from 0 us"),
+        (lambda: FaultSchedule.from_json("3"), "needed a JSON list of objects"),
+        (lambda: FaultSchedule.from_json('[{"kind": "Drop", "bite": 1}]'), r"needed the fields of Drop, was \['bite'\]"),
+        (lambda: faults(3, towards="me"), 'needed towards="program", "device" or "both", was \'me\''),
         (lambda: Drop(), "needed byte= or frame=, was neither"),
         (lambda: Drop(byte=1, frame=1), "was both"),
         (lambda: Drop(byte=-1), "an index from 0"),
@@ -155,13 +272,20 @@ def test_bad_schedules_are_refused():
     """What is no fault, and faults without a device to act on."""
     with pytest.raises(TypeError, match="needed faults"):
         FaultSchedule(["drop"])
+    with pytest.raises(TypeError, match="needed data as bytes, was 'x'"):
+        Insert(byte=0, data="x")
+    with pytest.raises(TypeError, match="needed a list of delays in us, was 3"):
+        Jitter(3)
+    for what in (3, "drop", None, Drop(byte=0)):
+        with pytest.raises(TypeError, match="needed a list of faults, was"):
+            FaultSchedule(what)
     with pytest.raises(ValueError, match="needed a kind of"):
         FaultSchedule.from_json('[{"kind": "Explode"}]')
     with World() as world, pytest.raises(ValueError, match="needed a device for faults to act on"):
         world.serial("loop", faults=[Drop(byte=0)])
 
 
-SCHEDULES = st.one_of(faults(20, n_frames=5), fault_schedule(1.0), disconnects(1.0), jitter(500).map(lambda one: FaultSchedule([one])))
+SCHEDULES = st.one_of(faults(20, n_frames=5, towards="both"), fault_schedule(1.0), disconnects(1.0), jitter(500).map(lambda one: FaultSchedule([one])))
 
 
 @settings(deadline=None)
