@@ -14,8 +14,6 @@ except ModuleNotFoundError as error:
     raise ModuleNotFoundError("sim: needed pyserial, was not installed; do `pip install pyserial`", name="serial") from error
 
 from .device import SerialDevice as SerialDevice
-from .device import read as read
-from .device import sleep as sleep
 from .faults import Delay as Delay
 from .faults import Drop as Drop
 from .faults import Duplicate as Duplicate
@@ -26,6 +24,13 @@ from .faults import Jitter as Jitter
 from .faults import Noise as Noise
 from .faults import Stall as Stall
 from .faults import Unplug as Unplug
+from .frame import Frame as Frame
+from .framed import FrameDevice as FrameDevice
+from .framed import LineDevice as LineDevice
+from .generator import read as read
+from .generator import read_frame as read_frame
+from .generator import read_until as read_until
+from .generator import sleep as sleep
 from .kernel import SimDeadlock as SimDeadlock
 from .line import Line as Line
 from .profiles import cdc_acm as cdc_acm
@@ -41,9 +46,12 @@ __all__ = [
     "Duplicate",
     "FaultSchedule",
     "Flip",
+    "Frame",
+    "FrameDevice",
     "Insert",
     "Jitter",
     "Line",
+    "LineDevice",
     "Noise",
     "SerialDevice",
     "SimDeadlock",
@@ -54,6 +62,8 @@ __all__ = [
     "ftdi",
     "ideal",
     "read",
+    "read_frame",
+    "read_until",
     "sleep",
     "uart16550",
 ]

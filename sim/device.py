@@ -1,4 +1,4 @@
-"""Devices at the far end of a serial line: plain callbacks, or a generator.
+"""Devices at the far end of a serial line: plain callbacks.
 
 Laws: a hook returns at once, since time stands still while it runs; what it does later it asks for with `after` or `every`; all
 randomness comes from `rng`, which depends on the world's seed and the name of the port only.
@@ -6,9 +6,8 @@ randomness comes from `rng`, which depends on the world's seed and the name of t
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable, Generator
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -46,10 +45,14 @@ class SerialDevice:
 
         world.serial("/dev/ttyUSB0", echo)
 
-    Class attribute `baudrate`: the rate at which the device sends; None follows the port.
+    Class attributes `baudrate bytesize parity stopbits` ("N", "E", "O", "M" or "S"; the others numbers): how the device itself is
+    set; None follows the port. Where the two differ each end hears what a real receiver would: see `sim.uart`.
     """
 
     baudrate: int | None = None
+    bytesize: int | None = None
+    parity: str | None = None
+    stopbits: float | None = None
     _line: Line | None = None
 
     def on_open(self) -> None:
@@ -121,106 +124,10 @@ class SerialDevice:
         again()
         return timer
 
+    def send_break(self, duration_s: float = 0.25) -> None:
+        """Hold the line at zero for so long, behind what is still on the wire: the program reads one zero byte."""
+        self.line.send_break(delay_ns(duration_s, f"device {type(self).__name__}.send_break"))
+
     def set_modem(self, **lines: bool) -> None:
         """Drive `cts`, `dsr`, `ri` or `cd`."""
         self.line.set_modem(**lines)
-
-
-class Read(NamedTuple):
-    """What a generator device yields to wait for bytes."""
-
-    size: int
-
-
-class Sleep(NamedTuple):
-    """What a generator device yields to let time pass."""
-
-    duration_s: float
-
-
-def read(size: int) -> Read:
-    """Yield it from a generator device: `data = yield read(4)` goes on when 4 bytes have come."""
-    return Read(size)
-
-
-def sleep(duration_s: float) -> Sleep:
-    """Yield it from a generator device: `yield sleep(0.005)` goes on 5 ms later."""
-    return Sleep(duration_s)
-
-
-class GeneratorDevice(SerialDevice):
-    """Runs a generator function of one argument, the device itself, from the first time the port is opened."""
-
-    def __init__(self, function: Callable[[SerialDevice], Generator[Read | Sleep, Any, Any]]) -> None:
-        self._function = function
-        self._generator: Generator[Read | Sleep, Any, Any] | None = None
-        self._buffer = bytearray()
-        self._wanted: int | None = None
-
-    def on_open(self) -> None:
-        """Start the generator, the first time."""
-        if self._generator is None:
-            self._generator = self._function(self)
-            self._resume(None)
-
-    def on_data(self, data: bytes) -> None:
-        """Keep the bytes, and go on if they were waited for."""
-        self._buffer += data
-        self._feed()
-
-    def _feed(self) -> None:
-        while self._wanted is not None and len(self._buffer) >= self._wanted:
-            data = bytes(self._buffer[: self._wanted])
-            del self._buffer[: self._wanted]
-            self._wanted = None
-            self._step(data)
-
-    def _resume(self, value: bytes | None) -> None:
-        self._step(value)
-        self._feed()
-
-    def _step(self, value: bytes | None) -> None:
-        if self._generator is None:
-            return
-        try:
-            request = self._generator.send(value)
-        except StopIteration:
-            return
-        if isinstance(request, Read):
-            self._wanted = request.size
-        elif isinstance(request, Sleep):
-            self.after(request.duration_s, self._resume, None)
-        else:
-            name = getattr(self._function, "__name__", "generator")
-            raise TypeError(f"device {name}: needed `yield read(size)` or `yield sleep(seconds)`, was {request!r}; yield one of those")
-
-
-#: What a line calls on a device, where it has it.
-HOOKS = ("on_open", "on_close", "on_data", "on_settings", "on_modem")
-
-
-def as_device(device: Any) -> Any:
-    """The device that `World.serial` was given, in the form a line uses."""
-    if device is None:
-        return None
-    if inspect.isclass(device):
-        raise TypeError(f"device {device.__name__}: needed a device, was its class; make one: {device.__name__}()")
-    if not inspect.isfunction(device):
-        if not any(hasattr(device, hook) for hook in HOOKS):
-            raise TypeError(f"device {device!r}: needed an object with any of {', '.join(HOOKS)}, was one with none; subclass SerialDevice")
-        return device
-    if not inspect.isgeneratorfunction(device):
-        raise TypeError(f"device {device.__name__}: needed a generator function or an object with hooks, was a function; yield in it")
-    _check_arguments(device)
-    return GeneratorDevice(device)
-
-
-def _check_arguments(function: Callable[..., Any]) -> None:
-    """A generator function is called with its end of the line, and nothing else."""
-    signature = inspect.signature(function)
-    try:
-        signature.bind(None)
-    except TypeError:
-        name, count = function.__name__, len(signature.parameters) or "none"
-        raise TypeError(f"device {name}: needed a generator function of one argument (the line), was one of {count}; "
-                        f"write def {name}(device):") from None

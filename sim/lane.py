@@ -55,6 +55,10 @@ class Lane:
             self._index += len(data)
             self._size += len(data)
 
+    def rest(self, duration_ns: int) -> None:
+        """Carry nothing for so long behind what is under way."""
+        self._start_ns, self._index = self._end_ns() + duration_ns, 0
+
     def take(self, now_ns: int) -> bytes:
         """What is complete by `now_ns`, once."""
         bursts = self._bursts

@@ -7,6 +7,7 @@ other end; a line that is unplugged and plugged in again gets a new one.
 
 from __future__ import annotations
 
+import math
 import zlib
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -19,10 +20,12 @@ from .kernel import Kernel
 from .profiles import Profile
 from .settings import Settings
 from .tty import Tty
+from .uart import heard
 
 if TYPE_CHECKING:
     from .world import World
 
+_OWN = ("baudrate", "bytesize", "parity", "stopbits")  # what a device may say about its own end
 MOST_MISMATCH = 0.04  # a receiver samples the middle of its bits: it is in the wrong one at the end of a byte beyond this
 
 
@@ -30,7 +33,8 @@ class Line:
     """A simulated serial line, made by `World.serial`.
 
     Attributes: `name` (of the port), `device`, `profile`, `faults` (a `FaultSchedule`), `sent` (what the program sent, as far as it has reached the device), `received`
-    (what has come to the program's port while it was open), `overruns` (bytes lost because nobody read).
+    (what has come to the program's port while it was open), `overruns` (bytes lost because nobody read), `parity_errors` and
+    `framing_errors` (of characters that the port received from a device that is set otherwise).
     """
 
     def __init__(self, world: World, name: str, device: Any, profile: Profile, faults: FaultSchedule) -> None:
@@ -39,6 +43,7 @@ class Line:
         self._world = world
         self._kernel: Kernel = world.kernel
         self._sent, self._received = bytearray(), bytearray()
+        self.parity_errors = self.framing_errors = 0
         self._delivery: list[Any] | None = None
         self._plugged = True
         seed = [world.seed, zlib.crc32(name.encode())]
@@ -70,9 +75,10 @@ class Line:
 
     @property
     def overruns(self) -> int:
-        """Bytes lost because the input buffer was full, since the line was plugged in."""
+        """Bytes lost because the input buffer, or the FIFO of the UART, was full, since the line was plugged in."""
         self.tty.settle()
-        return self.tty.overruns
+        overruns: int = self.tty.overruns + self.tty.receiver.lost
+        return overruns
 
     def unplug(self) -> None:
         """Pull the plug. Open ports fail from here on as the real ones do; the name is gone."""
@@ -191,14 +197,18 @@ class Line:
     def _hear(self, data: bytes, tty: Tty) -> None:
         """The device hears `data`; if it is still plugged in where that was sent."""
         if tty is self.tty and self._plugged:
-            data = self._as_heard(data)
+            port = tty.settings
+            data = self._as_heard(data, port, self.device_settings(port))
             self.reached(data)
             self.log("sent", data)
             self._hook("on_data", data)
 
-    def device_rate(self, settings: Settings) -> tuple[int, int]:
-        """Bits per byte and baud rate at which the device sends: its own `baudrate` if it has one, else the port's."""
-        return settings.bits, getattr(self.device, "baudrate", None) or settings.baudrate
+    def device_settings(self, settings: Settings) -> Settings:
+        """How the device is set: its own `baudrate bytesize parity stopbits`, where it has them, else those of the port."""
+        own = {name: value for name in _OWN if (value := getattr(self.device, name, None)) is not None}
+        if "stopbits" in own:
+            own["stopbits"] = math.ceil(own["stopbits"])  # 1.5 are 2 here, as on Linux
+        return settings._replace(**own) if own else settings
 
     def tell_open(self) -> None:
         """The port was opened."""
@@ -234,14 +244,26 @@ class Line:
             self.log("fault", repr(fault))
         if self._plugged:
             for gap_ns, piece in pieces:
-                self.tty.receive(self._as_heard(piece), gap_ns)
+                port = self.tty.settings
+                self.tty.receive(self._as_heard(piece, self.device_settings(port), port), gap_ns)
 
-    def _as_heard(self, data: bytes) -> bytes:
-        """What the other end makes of `data` if the two ends do not agree on the rate: beyond 4 %, garbage."""
-        baud = getattr(self.device, "baudrate", None)
-        if baud is None or abs(self.tty.settings.baudrate / baud - 1) <= MOST_MISMATCH:
+    def send_break(self, duration_ns: int) -> None:
+        """The device holds the line at zero."""
+        self.log("break", str(duration_ns))
+        if self._plugged:
+            self.tty.receive_break(duration_ns)
+
+    def _as_heard(self, data: bytes, sender: Settings, receiver: Settings) -> bytes:
+        """What the other end makes of `data` if the two ends are not set alike: beyond 4 % of the rate, garbage."""
+        if sender is receiver:
             return data
-        return self._garbage.bytes(len(data))
+        if abs(receiver.baudrate / sender.baudrate - 1) > MOST_MISMATCH:
+            return self._garbage.bytes(len(data))
+        result = heard(data, sender, receiver)
+        if receiver is self.tty.settings:
+            self.parity_errors += result.parity_errors
+            self.framing_errors += result.framing_errors
+        return result.data
 
     def set_modem(self, **lines: bool) -> None:
         """The device drives its modem lines."""

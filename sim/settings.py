@@ -32,6 +32,11 @@ class Settings(NamedTuple):
         """Bits on the wire per byte: start, data, parity and stop bits."""
         return 1 + self.bytesize + (self.parity != "N") + self.stopbits
 
+    @property
+    def framing(self) -> tuple[int, str, int]:
+        """What makes a character on the wire."""
+        return self.bytesize, self.parity, self.stopbits
+
 
 class Lines(NamedTuple):
     """The lines that the port drives: `rts`, `dtr`, and whether it sends a break."""

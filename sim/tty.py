@@ -186,6 +186,11 @@ class Tty:
             self._expect_flow(data)
         self.changed()
 
+    def receive_break(self, duration_ns: int) -> None:
+        """The other end holds the line at zero: one zero byte, when a character would be complete."""
+        self.receive(b"\0")
+        self.lane_in.rest(max(0, duration_ns - self.lane_in.byte_ns))
+
     def _expect_flow(self, data: bytes) -> None:
         """XON and XOFF act when they arrive, whether or not anybody looks."""
         before = self.lane_in.size - len(data)
@@ -256,7 +261,8 @@ class Tty:
             settings = settings._replace(baudrate=self.settings.baudrate)
         self.settings = settings
         self.lane_out.set_rate(settings.bits, settings.baudrate)
-        self.lane_in.set_rate(*self.line.device_rate(settings))
+        device = self.line.device_settings(settings)
+        self.lane_in.set_rate(device.bits, device.baudrate)
         self.flow.settings_changed()
         self.line.tell_settings()
 

@@ -16,8 +16,9 @@ import serial
 
 from . import serial as tty_shims
 from .bridge import Bridge
-from .device import SerialDevice, as_device
+from .device import SerialDevice
 from .faults import Fault, FaultSchedule
+from .given import as_device
 from .line import Line
 from .profiles import Profile, profile_of
 from .timeline import Timeline
