@@ -68,7 +68,7 @@ def interleaved(choices):
     return "".join(log)
 
 
-FIND = settings(max_examples=2000, derandomize=True, database=None)
+FIND = settings(max_examples=2000, deadline=None, derandomize=True, database=None)
 
 
 @pytest.mark.parametrize(("program", "good", "most"), [(counted, 2, 1), (embraced, True, 3)])
