@@ -17,6 +17,7 @@ from .options import add_options, options_of
 from .refuse import refuse_hypothesis
 from .seeds import seeded_globals
 from .session import SESSION, Session
+from .twice import Twice
 
 if TYPE_CHECKING:
     from sim import World
@@ -33,6 +34,8 @@ def pytest_configure(config: pytest.Config) -> None:
         config.addinivalue_line("markers", marker)
     session = config.stash[SESSION] = Session(config, options_of(config))
     config.pluginmanager.register(session, "pytest_sim.session")
+    if session.options.check:
+        config.pluginmanager.register(Twice(session.watch, session.options), "pytest_sim.twice")
 
 
 @pytest.fixture

@@ -50,6 +50,7 @@ def again(item: pytest.Item, options: Options) -> str:
     words = ["pytest", shlex.quote(f"{path}::{name}"), f"--sim-seed={options.seed}"]
     if not options.hil and options.clock != config.getini("sim_clock"):
         words.append(f"--sim-clock={options.clock}")
+    words += ["--sim-check-determinism"] * options.check
     words += [f"--hil {shlex.quote(str(port))}" for port in options.hil.values()]
     given = os.environ.get("PYTHONHASHSEED", "random")
     return " ".join(([f"PYTHONHASHSEED={given}"] if given != "random" else []) + words)

@@ -62,7 +62,7 @@ class Session:
     def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, Any, Any]:
         """Watch one test."""
         folder = self.options.trace_dir
-        self.watch.begin(file=TraceFile(folder, item.stash[marks.NODEID]) if folder else None)
+        self.watch.begin(keep=self.options.check, file=TraceFile(folder, item.stash[marks.NODEID]) if folder else None)
         try:
             return (yield)
         finally:

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 class Watch:
     """What the running test did with worlds.
 
-    Attributes: `last` (the world opened last, or None), `count` (how many it opened), `traces` (of all of them, if they are kept).
+    Attributes: `last` (the world opened last, or None), `count` (how many there were), `traces` (of those that it opened itself, in virtual
+    time, if they are kept).
     """
 
     def __init__(self) -> None:
@@ -30,18 +31,22 @@ class Watch:
 
     def begin(self, *, keep: bool = False, file: TraceFile | None = None) -> None:
         """A test begins. `keep` all its traces; write them to `file`."""
-        held = self.last if self.last is not None and self.last.member() else None
-        self.last, self.count, self.traces = None, 0, []
+        if not self.open:
+            self.last, self.count = None, 0
+        self.traces = []
         self._keep, self._file = keep, file
-        if held is not None:
-            self.opened(held)
+
+    @property
+    def open(self) -> bool:
+        """Whether a world is open now."""
+        return self.last is not None and self.last.member()
 
     def opened(self, world: World) -> None:
         """A world was opened: called by `sim` itself."""
         self._save()
         self.last = world
         self.count += 1
-        if self._keep:
+        if self._keep and world.clock == "virtual":
             self.traces.append(world.trace)
 
     def end(self) -> None:

@@ -13,6 +13,7 @@ try:
 except ModuleNotFoundError as error:
     raise ModuleNotFoundError("sim: needed pyserial, was not installed; do `pip install pyserial`", name="serial") from error
 
+from .check import RunsDiffer as RunsDiffer
 from .device import SerialDevice as SerialDevice
 from .faults import Delay as Delay
 from .faults import Drop as Drop
@@ -53,6 +54,7 @@ __all__ = [
     "Line",
     "LineDevice",
     "Noise",
+    "RunsDiffer",
     "SerialDevice",
     "SimDeadlock",
     "Stall",

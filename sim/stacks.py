@@ -9,7 +9,7 @@ import os
 import sys
 import traceback
 from _thread import allocate_lock, start_new_thread
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from types import FrameType
 from typing import Any
 
@@ -53,11 +53,16 @@ def leave_handler(frames: list[FrameType]) -> None:
     sys.settrace(lambda *_: None)
 
 
-class Watchdog:
-    """Says, once per case, that a task has kept the baton for `stuck_s` real seconds, and where it stands."""
+def print_stuck(text: str) -> None:
+    """Say it on the standard error."""
+    print(f"sim: {text}", file=sys.stderr, flush=True)
 
-    def __init__(self, kernel: Any, stuck_s: float | None = None) -> None:
-        self._kernel = kernel
+
+class Watchdog:
+    """Tells, once per case, that a task has kept the baton for `stuck_s` real seconds, and where it stands."""
+
+    def __init__(self, kernel: Any, tell: Callable[[str], None] = print_stuck, stuck_s: float | None = None) -> None:
+        self._kernel, self._tell = kernel, tell
         self._stuck_s = STUCK_S if stuck_s is None else stuck_s
         self._stop, self._stopped = allocate_lock(), allocate_lock()
         self._stop.acquire()
@@ -77,11 +82,9 @@ class Watchdog:
             self._stopped.release()
 
     def _say(self, task: Any) -> None:
-        print(
-            f"sim: task {task.name} has run real code for {self._stuck_s:g} s without a call that the world knows, "
-            f"so nothing else can run (blocked in a socket or a C extension? an endless loop?):\n{stack_in(task.ident)}",
-            file=sys.stderr,
-            flush=True,
+        self._tell(
+            f"task {task.name} has run real code for {self._stuck_s:g} s without a call that the world knows, "
+            f"so nothing else can run (blocked in a socket or a C extension? an endless loop?):\n{stack_in(task.ident)}"
         )
 
     def close(self) -> None:

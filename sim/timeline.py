@@ -11,6 +11,7 @@ import gc
 import itertools
 import numbers
 import os
+import sys
 import threading
 from collections.abc import Callable, Iterable
 from types import TracebackType
@@ -19,13 +20,14 @@ from typing import Any, Self
 import numpy as np
 
 from . import seam, standins
+from .check import Rehearsal, check_caller
 from .files import Files
 from .kernel import Kernel
 from .order import Order
 from .pace import delay_ns, pace_of
 from .patches import Patches, install
 from .selecting import SelectShim, install_selectors
-from .stacks import Watchdog
+from .stacks import Watchdog, print_stuck
 from .task import Bell, Task
 from .trace import Trace
 
@@ -43,21 +45,25 @@ class Timeline:
         clock: "virtual" jumps from event to event; "wall" runs with the machine's clock, "x10" ten times as fast.
         choices: whole numbers from 0, taken one by one: where more than one task can run, and before each taking of a lock, the
             next number says which one does. 0, and the end of the list, mean the one that waits longest: the ordinary run.
+        check: run the block twice, the first time in a process of its own, and raise `RunsDiffer` at its end if the two traces,
+            end times or errors are not the same.
 
     Attributes: `now_ns`, `rng`, `trace`, `seed`, `clock`, `choices`.
     """
 
     def __init__(self, seed: int = 0, clock: str = "virtual", *, choices: Iterable[int] = (), check: bool = False) -> None:
-        if check:
-            raise ValueError("World: needed check=False, was True; running everything twice is not in this version")
         order = Order(choices)
         self.seed, self.clock, self.choices = _checked_seed(seed), clock, order.choices
         self.rng = np.random.default_rng(self.seed)
         self.kernel = Kernel(pace_of(clock), order)
+        if check and not self.kernel.virtual:
+            raise ValueError(f'World: check=True needed clock="virtual", was {clock!r}; no two runs in real time are alike')
         self.trace = Trace(None if self.kernel.virtual else KEEP_EVENTS)
         self.files = Files(self.kernel)
         self._state = "new"
         self._patches = Patches()
+        self._check = check
+        self._rehearsal: Rehearsal | None = None
         self._watchdog: Watchdog | None = None
         self._affinity: set[int] | None = None
         self._collecting = False
@@ -77,9 +83,14 @@ class Timeline:
                 raise RuntimeError("World: needed no other open world, one was open in this process; worlds do not nest")
             _open_world = self
         try:
+            if self._check:
+                check_caller(sys._getframe(1))
+                self._rehearsal = Rehearsal()
             self._begin()
-        except BaseException:
+        except BaseException as error:
             self._restore()
+            if self._rehearsal is not None:
+                self._rehearsal.over(self.trace, self.kernel.now, error)
             raise
         return self
 
@@ -90,17 +101,29 @@ class Timeline:
         self._collecting = gc.isenabled()
         gc.disable()  # finalisers run at the same place in every run: the kernel collects
         self.kernel.enter()
-        self._watchdog = Watchdog(self.kernel)
+        rehearsal = self._rehearsal if self._rehearsal is not None and self._rehearsal.here else None
+        self._watchdog = Watchdog(self.kernel, rehearsal.stuck if rehearsal else print_stuck)
         standins.use(self.kernel, SelectShim(self))
         install(self.kernel, self.files, self._patches)
         install_selectors(self._patches)
         for target, name, value in self._seams():
             self._patches.set(target, name, value)
         seam.enter(self)
-        for observer in observers:
-            observer(self)
+        if rehearsal is None:
+            for observer in observers:
+                observer(self)
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        try:
+            self._leave(error)
+        except BaseException as failure:
+            error = failure
+            raise
+        finally:
+            if self._rehearsal is not None:
+                self._rehearsal.over(self.trace, self.kernel.now, error)
+
+    def _leave(self, error: BaseException | None) -> None:
         try:
             self._end_tasks()
         finally:

@@ -108,7 +108,7 @@ def test_hypothesis_and_pytest_see_real_time(suite):
         """
 import time
 
-@settings(max_examples=5)
+@settings(max_examples=5, deadline=60_000)
 @given(st.integers(0, 9))
 def test_hours(n):
     with World(seed=1):

@@ -108,7 +108,7 @@ def test_the_world_of_the_smallest_failing_example_is_shown(suite):
     result = suite(
         TALK
         + """
-@settings(database=None)
+@settings(database=None, deadline=None)
 @given(st.lists(st.integers(0, 4), max_size=3))
 def test_given(frames):
     with World(5) as world:
