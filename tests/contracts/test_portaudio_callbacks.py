@@ -156,8 +156,8 @@ def test_callbacks_come_in_bursts(card, blocksize):
         calls = record(card, "Stream", 3 * BURSTS[blocksize] + 1, blocksize=blocksize)
         bursts = [list(burst) for _, burst in itertools.groupby(calls, key=lambda call: call.current_s)]
         pairs = [pair for burst in bursts for pair in itertools.pairwise(burst)]
-        steps = {round((second.adc_s - first.adc_s) * card.rate, 6) for first, second in pairs}
-        steps |= {round((second.dac_s - first.dac_s) * card.rate, 6) for first, second in pairs}
+        steps = {round((second.adc_s - first.adc_s) * card.rate, 3) for first, second in pairs}
+        steps |= {round((second.dac_s - first.dac_s) * card.rate, 3) for first, second in pairs}
         return {len(burst) for burst in bursts[1:-1]}, steps
 
     card.expect(({BURSTS[blocksize]}, {blocksize} if BURSTS[blocksize] > 1 else set()), measure)
