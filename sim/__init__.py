@@ -8,11 +8,6 @@
 `sleep(s)`. `sim.plants` is physics for devices to stand on.
 """
 
-try:
-    import serial as _serial  # noqa: F401
-except ModuleNotFoundError as error:
-    raise ModuleNotFoundError("sim: needed pyserial, was not installed; do `pip install pyserial`", name="serial") from error
-
 from .check import RunsDiffer as RunsDiffer
 from .device import SerialDevice as SerialDevice
 from .faults import Delay as Delay

@@ -100,6 +100,7 @@ class SerialDevice:
 
     def after(self, delay_s: float, function: Callable[..., Any], *args: Any) -> Timer:
         """Call `function(*args)` once, `delay_s` seconds from now."""
+        self._check_function(function, "after")
         timer, line = Timer(), self.line
         due_ns = line.now_ns + delay_ns(delay_s, f"device {type(self).__name__}.after")
         timer._entry = line.at(due_ns, function, *args)
@@ -107,8 +108,9 @@ class SerialDevice:
 
     def every(self, period_s: float, function: Callable[[], Any]) -> Timer:
         """Call `function()` again and again, first after one period. The grid does not drift."""
-        if not period_s > 0:
-            raise ValueError(f"device {type(self).__name__}: every() needed a period above 0 s, was {period_s!r}; give seconds")
+        self._check_function(function, "every")
+        if not delay_ns(period_s, f"device {type(self).__name__}.every"):
+            raise ValueError(f"device {type(self).__name__}.every: needed a period above 0 s, was {period_s!r}; give seconds")
         timer, line = Timer(), self.line
         origin_ns, count = line.now_ns, 0
 
@@ -123,6 +125,10 @@ class SerialDevice:
 
         again()
         return timer
+
+    def _check_function(self, function: Any, where: str) -> None:
+        if not callable(function):
+            raise TypeError(f"device {type(self).__name__}.{where}: needed a function to call, was {function!r}; give it without brackets")
 
     def send_break(self, duration_s: float = 0.25) -> None:
         """Hold the line at zero for so long, behind what is still on the wire: the program reads one zero byte."""

@@ -39,6 +39,11 @@ class Flow:
         """Whether the device was asked to stop."""
         return "throttle" in self._device_stops
 
+    @property
+    def stalled(self) -> bool:
+        """Whether the line stands still."""
+        return any(why.startswith("stall") for why in self._stops)
+
     def stop(self, why: str, on: bool) -> None:
         """Keep the port from sending for the reason `why`, or no longer."""
         (self._stops.add if on else self._stops.discard)(why)

@@ -17,6 +17,7 @@ import numpy as np
 from .faults import Applied, Fault, FaultSchedule, Stall, Unplug
 from .flow import XOFF, XON
 from .kernel import Kernel
+from .pace import delay_ns
 from .profiles import Profile
 from .settings import Settings
 from .tty import Tty
@@ -112,8 +113,8 @@ class Line:
     def stall(self, duration_s: float) -> None:
         """Stop all traffic, both ways, for a while; the device drops CTS."""
         self._world.check_open()
+        tty, until_ns = self.tty, self._kernel.now + delay_ns(duration_s, f"line {self.name}: stall")
         self.log("stall", str(duration_s))
-        tty, until_ns = self.tty, self._kernel.now + round(duration_s * 1e9)
         why = f"stall until {until_ns}"  # one that ends sooner does not end this one
         tty.flow.stop(why, True)
         tty.flow.stop_device(why, True)
@@ -122,6 +123,7 @@ class Line:
     def _go_on(self, tty: Tty, why: str) -> None:
         tty.flow.stop(why, False)
         tty.flow.stop_device(why, False)
+        tty.flow.lines_changed()
 
     def _schedule(self, fault: Fault) -> None:
         if isinstance(fault, Stall):

@@ -13,16 +13,20 @@ import selectors
 import sys
 from typing import Any
 
-import serial.serialposix
-
 from .files import FIRST_FD, TtyFile
 from .patches import Patches
 from .shim import Shim
 from .standins import epoll_standin, poll_standin, select_standin
 from .waits import wait_for
 
+try:
+    from serial.serialposix import Serial
+except ImportError:  # without pyserial nobody calls from there
+    _READ = None
+else:
+    _READ = Serial.read.__code__
+
 MOST_WANTED = 1024
-_READ = serial.serialposix.Serial.read.__code__
 _real_select, _real_poll = select.select, select.poll  # bound before any world replaces them
 
 

@@ -179,6 +179,8 @@ class Timeline:
 
     def run(self, function: Callable[..., Any], *args: Any) -> Any:
         """Run `function(*args)` as a task and return its result, or raise what it raises."""
+        self._check_member("run")
+        _check_function(function, "run")
         box: dict[str, Any] = {}
 
         def body() -> None:
@@ -195,6 +197,7 @@ class Timeline:
     def spawn(self, function: Callable[..., Any], *args: Any) -> Task:
         """Run `function(*args)` as another task. What it raises ends the run in the main task."""
         self._check_member("spawn")
+        _check_function(function, "spawn")
 
         def body() -> None:
             try:
@@ -212,8 +215,7 @@ class Timeline:
         """Call `function(*args)` as an event, `delay_s` seconds from now. It must return at once."""
         self._check_member("after")
         name = getattr(function, "__name__", "function")
-        if not callable(function):
-            raise TypeError(f"World.after: needed a function to call, was {function!r}")
+        _check_function(function, "after")
         self.kernel.at(self.kernel.now + delay_ns(delay_s, "World.after"), function, *args, owner=f"event {name}")
 
     def member(self) -> bool:
@@ -269,6 +271,11 @@ class Timeline:
     def _check_usable(self) -> None:
         if self._state == "closed":
             self.check_open()
+
+
+def _check_function(function: Any, where: str) -> None:
+    if not callable(function):
+        raise TypeError(f"World.{where}: needed a function to call, was {function!r}; give it without brackets, its arguments behind it")
 
 
 def _checked_seed(seed: int) -> int:

@@ -44,7 +44,7 @@ class Tty:
         self.owner: Any = None  # the file that holds the exclusive lock
         self.hung = False
         self.rts = self.dtr = self.brk = False
-        self.cts = self.dsr = self.cd = True
+        self._cts = self.dsr = self.cd = True
         self.ri = False
         self.overruns = 0
         self.rs485 = [0] * 8
@@ -284,6 +284,15 @@ class Tty:
                     self.rx += b"\0"  # what a receiver makes of a break
                     self.changed()
             self.line.tell_lines()
+
+    @property
+    def cts(self) -> bool:
+        """Whether the device lets the port send; while the line is stalled it does not."""
+        return self._cts and not self.flow.stalled
+
+    @cts.setter
+    def cts(self, on: bool) -> None:
+        self._cts = on
 
     def set_modem(self, **lines: bool) -> None:
         """What the device drives: `cts`, `dsr`, `ri`, `cd`."""

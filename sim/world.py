@@ -12,16 +12,21 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-import serial
-
-from . import serial as tty_shims
-from .bridge import Bridge
 from .device import SerialDevice
 from .faults import Fault, FaultSchedule
 from .given import as_device
 from .line import Line
 from .profiles import Profile, profile_of
 from .timeline import Timeline
+
+try:
+    import serial.serialposix
+except ImportError:  # a world of other devices needs no pyserial
+    HAS_PYSERIAL = False
+else:
+    HAS_PYSERIAL = True
+    from . import serial as tty_shims
+    from .bridge import Bridge
 
 SCHEME = "sim://"
 
@@ -47,12 +52,13 @@ class World(Timeline):
         self._bridges: list[Bridge] = []
 
     def _seams(self) -> Iterable[tuple[Any, str, Any]]:
-        return tty_shims.patches(self)
+        return tty_shims.patches(self) if HAS_PYSERIAL else ()
 
     def _close_devices(self) -> None:
         for bridge in self._bridges:
             bridge.close()
-        tty_shims.close_ports(self)
+        if HAS_PYSERIAL:
+            tty_shims.close_ports(self)
 
     # serial ports -----------------------------------------------------------------------------------------------------------
 
@@ -66,18 +72,22 @@ class World(Timeline):
                 None: a loopback plug, which sends everything back and joins RTS to CTS and DTR to DSR and CD.
             profile: when bytes that came over the wire can be read: "ideal", "uart16550", "ftdi", "cdc_acm", or a call of one
                 of these functions.
-            faults: a list of faults or a `FaultSchedule`: what goes wrong with what the device sends.
+            faults: a list of faults or a `FaultSchedule`: what goes wrong with what the device sends, or is sent.
 
         Returns:
             The line, to look at what went over it and to pull its plug.
 
         Raises:
-            TypeError: no device: a class, a function that is no generator function of one argument, an object without hooks.
+            TypeError: no name; no device: a class, a function that is no generator function of one argument, an object without
+                hooks.
             ValueError: the name is taken, the device is on another line, or there are faults and nothing that sends.
+            ModuleNotFoundError: pyserial is not installed.
         """
         self._check_usable()
-        name = name.removeprefix(SCHEME)
-        self._check_free(name)
+        name = self._checked(name)
+        if not HAS_PYSERIAL:
+            text = f"serial {name!r}: needed pyserial, was not installed; do `pip install 'dfcore[serial]'`"
+            raise ModuleNotFoundError(text, name="serial")
         schedule = faults if isinstance(faults, FaultSchedule) else FaultSchedule(faults)
         if schedule and device is None:
             raise ValueError(f"serial {name!r}: needed a device for faults to act on, was a loopback plug; give it one that answers")
@@ -106,8 +116,7 @@ class World(Timeline):
 
     def claim(self, name: str, line: Line) -> str:
         """Give `name` to `line`; the name, without `sim://`."""
-        name = name.removeprefix(SCHEME)
-        self._check_free(name)
+        name = self._checked(name)
         self.ports[name] = line
         return name
 
@@ -129,10 +138,17 @@ class World(Timeline):
         stem = re.sub(r"\d+$", "", name)
         return next(f"{stem}{number}" for number in itertools.count() if f"{stem}{number}" not in {*self.ports, name})
 
-    def _check_free(self, name: str) -> None:
-        if name in self.ports:
-            raise ValueError(f"serial {name!r}: needed a name that is free, a port of this world had it; choose another")
+    def _checked(self, name: Any) -> str:
+        """`name` without `sim://`, if it can be that of a port and no port has it."""
+        if not isinstance(name, str):
+            raise TypeError(f'serial {name!r}: needed a name as text, was {type(name).__name__}; for example "/dev/ttyUSB0"')
+        bare: str = name.removeprefix(SCHEME)
+        if not bare or bare.endswith("/") or "\0" in bare:
+            raise ValueError(f'serial {name!r}: needed a path or a bare name, was neither; for example "/dev/ttyUSB0" or "imu"')
+        if bare in self.ports:
+            raise ValueError(f"serial {bare!r}: needed a name that is free, a port of this world had it; choose another")
+        return bare
 
 
-if __package__ + ".url" not in serial.protocol_handler_packages:
+if HAS_PYSERIAL and __package__ + ".url" not in serial.protocol_handler_packages:
     serial.protocol_handler_packages.append(__package__ + ".url")
