@@ -8,9 +8,15 @@
 `sleep(s)`. `sim.plants` is physics for devices to stand on.
 """
 
+from .audio.devices import Microphone as Microphone
+from .audio.devices import Room as Room
+from .audio.devices import Speaker as Speaker
+from .audio.seam import install as _install_audio
+from .audio.sources import sine as sine
 from .check import RunsDiffer as RunsDiffer
 from .device import SerialDevice as SerialDevice
 from .faults import Delay as Delay
+from .faults import Drift as Drift
 from .faults import Drop as Drop
 from .faults import Duplicate as Duplicate
 from .faults import FaultSchedule as FaultSchedule
@@ -20,6 +26,7 @@ from .faults import Jitter as Jitter
 from .faults import Noise as Noise
 from .faults import Stall as Stall
 from .faults import Unplug as Unplug
+from .faults import Xrun as Xrun
 from .frame import Frame as Frame
 from .framed import FrameDevice as FrameDevice
 from .framed import LineDevice as LineDevice
@@ -35,9 +42,12 @@ from .profiles import ideal as ideal
 from .profiles import uart16550 as uart16550
 from .world import World as World
 
+_install_audio()
+
 #: Named, so that `from sim import *` does not hide pyserial behind our `serial`.
 __all__ = [
     "Delay",
+    "Drift",
     "Drop",
     "Duplicate",
     "FaultSchedule",
@@ -48,19 +58,24 @@ __all__ = [
     "Jitter",
     "Line",
     "LineDevice",
+    "Microphone",
     "Noise",
+    "Room",
     "RunsDiffer",
     "SerialDevice",
     "SimDeadlock",
+    "Speaker",
     "Stall",
     "Unplug",
     "World",
+    "Xrun",
     "cdc_acm",
     "ftdi",
     "ideal",
     "read",
     "read_frame",
     "read_until",
+    "sine",
     "sleep",
     "uart16550",
 ]

@@ -1,10 +1,10 @@
-"""Faults of a line as data: what goes wrong with which byte, which frame, or when.
+"""Faults of a line or a sound card as data: what goes wrong with which byte, frame or block, or when.
 
 Laws: a schedule is a value: it prints as Python, compares, and goes through JSON and back unchanged. What it does is decided when a
 frame is sent, from indices and times alone, so removing one fault never moves another. Each fault is logged as it acts. Indices
 count what one end sends, from 0, before any fault. Towards the program that is the device, and `frame` counts its calls of `send`;
 with `towards="device"` it is the program, and `frame` counts what reaches the device in one go: its calls of `on_data`, if nothing
-is lost.
+is lost. A sound card counts samples and blocks, from the first that a program got.
 """
 
 from __future__ import annotations
@@ -218,9 +218,45 @@ class Jitter(_Directed):
         return f"Jitter({list(self.delays_us)}{'' if self.towards == 'program' else f', towards={self.towards!r}'})"
 
 
-Fault = Drop | Flip | Duplicate | Insert | Delay | Noise | Stall | Unplug | Jitter
+@dataclass(frozen=True)
+class Xrun:
+    """Block `block` of a sound card, counted from the first that a program got, is lost: recorded frames, or silence is played."""
+
+    block: int
+
+    def __post_init__(self) -> None:
+        if isinstance(self.block, bool) or not isinstance(self.block, int) or self.block < 0:
+            raise ValueError(f"Xrun: needed a block from 0, was {self.block!r}; count the host periods of the device")
+
+
+@dataclass(frozen=True)
+class Drift:
+    """The clock of a sound card is `ppm` parts per million fast, slow if negative."""
+
+    ppm: float
+
+    def __post_init__(self) -> None:
+        if isinstance(self.ppm, bool) or not isinstance(self.ppm, (int, float)) or not -MOST_PPM <= self.ppm <= MOST_PPM:
+            raise ValueError(f"Drift: needed parts per million of at most {MOST_PPM}, was {self.ppm!r}; a real clock has less than 200")
+
+
+MOST_PPM = 100_000  # a tenth: beyond it is another rate, not a bad clock
+Fault = Drop | Flip | Duplicate | Insert | Delay | Noise | Stall | Unplug | Jitter | Xrun | Drift
 _ORDER = (Flip, Drop, Duplicate, Insert, Delay)
-_KINDS = {kind.__name__: kind for kind in (Drop, Flip, Duplicate, Insert, Delay, Noise, Stall, Unplug, Jitter)}
+_KINDS = {kind.__name__: kind for kind in (Drop, Flip, Duplicate, Insert, Delay, Noise, Stall, Unplug, Jitter, Xrun, Drift)}
+MICROPHONE_KINDS = (Xrun, Drift, Unplug, Drop, Insert)
+SPEAKER_KINDS = (Xrun, Drift, Unplug)
+SERIAL_KINDS = (Drop, Flip, Duplicate, Insert, Delay, Noise, Stall, Unplug, Jitter)
+
+
+def schedule_for(where: str, faults: Iterable[Fault], kinds: tuple[type, ...]) -> FaultSchedule:
+    """The schedule that a device was given. Raises ValueError: it has a fault that means nothing there."""
+    schedule = faults if isinstance(faults, FaultSchedule) else FaultSchedule(faults)
+    strange = [fault for fault in schedule if not isinstance(fault, kinds)]
+    if strange:
+        names = ", ".join(kind.__name__ for kind in kinds)
+        raise ValueError(f"{where}: needed faults of {names}, was {strange[0]!r}; it means nothing here")
+    return schedule
 
 
 class FaultSchedule:

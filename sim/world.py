@@ -10,10 +10,11 @@ import itertools
 import os
 import re
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from .audio import seam as audio_seam
 from .device import SerialDevice
-from .faults import Fault, FaultSchedule
+from .faults import SERIAL_KINDS, Fault, FaultSchedule, schedule_for
 from .given import as_device
 from .line import Line
 from .profiles import Profile, profile_of
@@ -27,6 +28,10 @@ else:
     HAS_PYSERIAL = True
     from . import serial as tty_shims
     from .bridge import Bridge
+
+if TYPE_CHECKING:
+    from .audio.devices import Microphone, Room, Speaker
+    from .audio.host import Host
 
 SCHEME = "sim://"
 
@@ -50,15 +55,17 @@ class World(Timeline):
         self.ports: dict[str, Line] = {}
         self.schedules: list[tuple[str, FaultSchedule]] = []
         self._bridges: list[Bridge] = []
+        self._sound: Host | None = None
 
     def _seams(self) -> Iterable[tuple[Any, str, Any]]:
-        return tty_shims.patches(self) if HAS_PYSERIAL else ()
+        return [*(tty_shims.patches(self) if HAS_PYSERIAL else ()), *audio_seam.patches(self)]
 
     def _close_devices(self) -> None:
         for bridge in self._bridges:
             bridge.close()
         if HAS_PYSERIAL:
             tty_shims.close_ports(self)
+        audio_seam.close_streams()
 
     # serial ports -----------------------------------------------------------------------------------------------------------
 
@@ -88,7 +95,7 @@ class World(Timeline):
         if not HAS_PYSERIAL:
             text = f"serial {name!r}: needed pyserial, was not installed; do `pip install 'dfcore[serial]'`"
             raise ModuleNotFoundError(text, name="serial")
-        schedule = faults if isinstance(faults, FaultSchedule) else FaultSchedule(faults)
+        schedule = schedule_for(f"serial {name!r}", faults, SERIAL_KINDS)
         if schedule and device is None:
             raise ValueError(f"serial {name!r}: needed a device for faults to act on, was a loopback plug; give it one that answers")
         device = as_device(device)
@@ -148,6 +155,64 @@ class World(Timeline):
         if bare in self.ports:
             raise ValueError(f"serial {bare!r}: needed a name that is free, a port of this world had it; choose another")
         return bare
+
+    # sound cards ------------------------------------------------------------------------------------------------------------
+
+    def microphone(
+        self, name: str, *, source: Any, rate: int = 48000, channels: int = 1, period: int = 256, faults: Iterable[Fault] = ()
+    ) -> Microphone:
+        """A simulated input: sounddevice finds it by `name`, and the first one is the default.
+
+        A microphone and a speaker of one name are one device.
+
+        Args:
+            source: what it hears: a function of time (it is given float64[n], seconds from the opening of the world, and returns
+                [n] or [n, channels], full scale +-1, of these times alone), an array of such samples or of integer ones, the path of
+                a WAV file, or None for silence. An array and a file begin when the world opens, and silence follows them.
+            rate: samples per second; no other rate can be opened.
+            channels: how many a program can have at most.
+            period: frames that the card hands over at a time.
+            faults: of `Xrun`, `Drift`, `Unplug`, and `Drop(frame=)` and `Insert(frame=)`, which count samples.
+
+        Raises:
+            ModuleNotFoundError: sounddevice is not installed.
+            TypeError, ValueError: the name is taken, or something does not fit.
+            FileNotFoundError: there is no such WAV file.
+        """
+        made = self._sound_cards(f"microphone {name!r}").microphone(name, source, rate, channels, period, faults)
+        self.schedules.append((name, made.faults))
+        return made
+
+    def speaker(
+        self, name: str, *, rate: int = 48000, channels: int = 2, period: int = 256, faults: Iterable[Fault] = ()
+    ) -> Speaker:
+        """A simulated output, which remembers what it played (`played`) and when (`times_ns`). As with `microphone`."""
+        made = self._sound_cards(f"speaker {name!r}").speaker(name, rate, channels, period, faults)
+        self.schedules.append((name, made.faults))
+        return made
+
+    def room(
+        self, speaker: Speaker, microphone: Microphone, *, delay_s: float = 0.0, gain: float = 1.0, noise: float = 0.0
+    ) -> Room:
+        """Let `microphone` hear what `speaker` plays, besides its own source.
+
+        Args:
+            delay_s: from one to the other, besides the latencies of the streams.
+            gain: of the sound on its way.
+            noise: rms of white noise that the microphone hears too, seeded by the world.
+        """
+        return self._sound_cards("room").room(speaker, microphone, delay_s, gain, noise)
+
+    @property
+    def sound(self) -> Host:
+        """The sound cards, for the PortAudio of this world."""
+        return self._sound_cards("sounddevice")
+
+    def _sound_cards(self, where: str) -> Host:
+        self._check_usable()
+        if self._sound is None:
+            self._sound = audio_seam.host_of(self, where)
+        return self._sound
 
 
 if HAS_PYSERIAL and __package__ + ".url" not in serial.protocol_handler_packages:

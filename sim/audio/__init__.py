@@ -1,0 +1,1 @@
+"""Simulated sound cards: a PortAudio of simulated devices under the real sounddevice."""
