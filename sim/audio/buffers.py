@@ -1,8 +1,12 @@
 """The memory that a callback gets, and the sample formats in it.
 
 Laws: one block of memory per direction and stream, used again for every callback and filled with poison in between, so that a program
-that keeps a view instead of a copy, or leaves part of its output unwritten, sees it. Samples are exact: full scale is 1, an
-integer format rounds to the nearest step and clips, and neither dithers, as with a card of that very format.
+that keeps a view instead of a copy, or leaves part of its output unwritten, sees it. Devices have samples of float, full scale 1. A float
+becomes an integer as in PortAudio: times the largest one, cut towards zero, clipped; what PortAudio adds by default, dither, is left
+out, so that runs are alike. An integer becomes a float by the power of two. So n comes back from a loop one step nearer to zero,
+but of int32, where 24 bits come back as they were.
+
+Source of the conversions: PortAudio's `pa_converters.c`.
 """
 
 from __future__ import annotations
@@ -15,6 +19,7 @@ from _sounddevice import ffi
 
 from .errors import Code, Refused
 
+LARGEST = 0x7FFFFFFF  # of 32 bits; 24 bits are the upper ones of these
 Samples = npt.NDArray[Any]  # float [frames, channels], full scale +-1
 
 
@@ -52,11 +57,13 @@ def encode(samples: Samples, form: Format) -> npt.NDArray[np.uint8]:
     if not form.bits:
         return np.ascontiguousarray(samples, np.float32).view(np.uint8).reshape(frames, -1)
     half = 1 << (form.bits - 1)
-    steps = np.clip(np.rint(np.multiply(samples, half, dtype=np.float64)), -half, half - 1) + form.zero
-    if form.bits == 24:
-        wide = np.ascontiguousarray(steps.astype("<i4")).view(np.uint8).reshape(frames, -1, 4)
-        return np.ascontiguousarray(wide[:, :, :3]).reshape(frames, -1)
-    return np.ascontiguousarray(steps.astype(form.name)).view(np.uint8).reshape(frames, -1)
+    if form.bits > 16:
+        wide = np.trunc(np.multiply(samples, LARGEST + (form.bits == 32), dtype=np.float64))  # there a product of floats: 2 ** 31
+        data = np.clip(wide, -LARGEST - 1, LARGEST).astype("<i4").view(np.uint8).reshape(frames, -1, 4)
+        return np.ascontiguousarray(data[:, :, 4 - form.size :]).reshape(frames, -1)
+    steps = np.trunc(np.asarray(samples, np.float32) * np.float32(half - 1)) + form.zero
+    lowest = form.zero - half
+    return np.clip(steps, lowest, lowest + 2 * half - 1).astype(form.name).view(np.uint8).reshape(frames, -1)
 
 
 def decode(data: npt.NDArray[np.uint8], form: Format, channels: int) -> npt.NDArray[np.float32]:

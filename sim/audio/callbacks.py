@@ -143,11 +143,13 @@ class CallbackStream(Stream):
                 assert heard is not None
                 self._in.put(self._filled, heard[taken : taken + take, : self.opening.input_channels])
                 self._filled, taken = self._filled + take, taken + take
-            if call and self._result == CONTINUE:
-                self._times.currentTime = seconds(now_ns)
-                self._times.inputBufferAdcTime = 0.0 if self._in is None else seconds(link.input_ns(taken - self._size))
-                self._times.outputBufferDacTime = 0.0 if self._out is None else seconds(link.output_ns(given))
-                self._call(flags)
+            if call:
+                if self._result == CONTINUE:
+                    self._times.currentTime = seconds(now_ns)
+                    self._times.inputBufferAdcTime = 0.0 if self._in is None else seconds(link.input_ns(taken - self._size))
+                    self._times.outputBufferDacTime = 0.0 if self._out is None else seconds(link.output_ns(given))
+                    self._call(flags)
+                self._filled = 0
             given += self._give(played, given, min(give, self._left))
         link.play(played)
 
@@ -169,7 +171,6 @@ class CallbackStream(Stream):
             self._size, self._times, flags, opening.userdata,
         )  # fmt: skip
         self._result = max(self._result, result)
-        self._filled = 0
         if block_out is not None:
             self._pending = block_out.take()
             self._left = 0 if self._result == ABORT else self._size
