@@ -63,7 +63,8 @@ def encode(samples: Samples, form: Format) -> npt.NDArray[np.uint8]:
         return np.ascontiguousarray(data[:, :, 4 - form.size :]).reshape(frames, -1)
     steps = np.trunc(np.asarray(samples, np.float32) * np.float32(half - 1)) + form.zero
     lowest = form.zero - half
-    return np.clip(steps, lowest, lowest + 2 * half - 1).astype(form.name).view(np.uint8).reshape(frames, -1)
+    data = np.clip(steps, lowest, lowest + 2 * half - 1).astype(form.name)
+    return np.ascontiguousarray(data).view(np.uint8).reshape(frames, -1)
 
 
 def decode(data: npt.NDArray[np.uint8], form: Format, channels: int) -> npt.NDArray[np.float32]:
