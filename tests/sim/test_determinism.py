@@ -1,8 +1,14 @@
-"""The same program with the same seed has the same trace, whatever the machine does."""
+"""The same program with the same seed has the same trace, whatever the machine does: in another process, order, or load."""
 
 from __future__ import annotations
 
-import os
+import asyncio
+import concurrent.futures
+import contextlib
+import hashlib
+import io
+import json
+import queue
 import subprocess
 import sys
 import threading
@@ -11,8 +17,11 @@ import time
 import pytest
 import serial
 
-from sim import SerialDevice, World
+from sim import Delay, Drop, FaultSchedule, Flip, Jitter, Noise, SerialDevice, Stall, Unplug, World
 from sim.trace import Trace
+from tests.programs import ENVIRONMENT, ROOT
+
+sys.path.append(str(ROOT / "examples"))
 
 PORTS = ("/dev/ttyUSB0", "/dev/ttyUSB1", "gps")
 
@@ -64,6 +73,124 @@ def scenario(seed):
         return world.trace.hash, results
 
 
+def digest(*values):
+    """A hash of what a program saw."""
+    return hashlib.sha256(repr(values).encode()).hexdigest()
+
+
+def threads_and_ports():
+    """Threads, locks, timeouts and an unplug, over three ports."""
+    return digest(*scenario(1))
+
+
+FAULTS = FaultSchedule(
+    [Drop(frame=7), Flip(byte=300), Delay(frame=20, delay_s=0.03), Jitter([0, 300, 2000]), Noise(0.4, 0.05, 0.5), Stall(0.6, 0.1)]
+)
+
+
+def serial_imu():
+    """The driver of an example on its twin, behind an FTDI adapter, with faults of every kind and a plug that is pulled."""
+    from imu_driver import Imu
+    from serial_imu import PORT, SimulatedImu
+
+    with World(3) as world:
+        world.serial(PORT, SimulatedImu(), profile="ftdi", faults=[*FAULTS, Unplug(0.8, replug_s=0.1)])
+        with Imu(PORT) as imu:
+            reading = imu.read_for(1.0)
+        return digest(world.trace.hash, reading, imu.outages)
+
+
+def cartpole_graph():
+    """A graph over a serial line, its contexts as tasks of the world, with faults."""
+    from cartpole import SIMULATED, CartPole
+    from cartpole_plant import Plant
+
+    with World(3) as world, contextlib.redirect_stdout(io.StringIO()):
+        world.serial(SIMULATED, Plant(0.2), faults=FAULTS)
+        graph = CartPole(SIMULATED)
+        report = graph.run(1.0, seed=3)
+        return digest(world.trace.hash, report.digest, graph.estimates.records.tobytes(), graph.log.times_ns.tobytes())
+
+
+def threads_and_loops():
+    """An event loop with timers, an executor, a thread pool, a queue and a port read by number, all at once."""
+    seen = []
+
+    def ask(port, count):
+        port.write(bytes([count]) * 3)
+        return count, port.read(3), time.monotonic_ns()
+
+    async def ticks(name, period_s):
+        for _ in range(20):
+            await asyncio.sleep(period_s)
+            seen.append((name, time.monotonic_ns()))
+
+    async def main(port, gps):
+        loop = asyncio.get_running_loop()
+        loop.add_reader(gps.fileno(), lambda: seen.append((gps.read(100), loop.time())))
+        work = [loop.run_in_executor(None, ask, port, count) for count in range(5)]
+        await asyncio.gather(ticks("a", 0.01), ticks("b", 0.01), *work)
+        loop.remove_reader(gps.fileno())
+        return [await one for one in work]
+
+    def consume(jobs, results):
+        while (job := jobs.get()) is not None:
+            time.sleep(job / 1000)
+            results.put((threading.current_thread().name, job, time.monotonic_ns()))
+
+    with World(5) as world:
+        world.serial("/dev/ttyUSB0", Noisy())
+        world.serial("gps", Noisy())
+        jobs, results = queue.Queue(), queue.SimpleQueue()
+        consumers = [threading.Thread(target=consume, args=(jobs, results), name=f"consumer {i}") for i in range(3)]
+        for thread in consumers:
+            thread.start()
+        with serial.Serial("/dev/ttyUSB0", 57600, timeout=0.02) as port, serial.serial_for_url("sim://gps", timeout=0) as gps:
+            for job in [5, 3, 8, 1, 1, 1, 9, *[None] * 3]:
+                jobs.put(job)
+            seen.append(asyncio.run(main(port, gps)))
+            with concurrent.futures.ThreadPoolExecutor(3) as pool:
+                seen.append([one.result() for one in [pool.submit(ask, port, count) for count in range(6)]])
+        for thread in consumers:
+            thread.join()
+        while not results.empty():
+            seen.append(results.get())
+        return digest(world.trace.hash, seen, world.now_ns)
+
+
+def another_order():
+    """Tasks that are chosen by a list and not in turn."""
+    seen = []
+    with World(choices=[2, 0, 1, 1, 3, 0, 2, 1] * 20) as world:
+        lock = threading.Lock()
+
+        def count(name):
+            for _ in range(10):
+                with lock:
+                    seen.append(name)
+
+        threads = [threading.Thread(target=count, args=(name,)) for name in "abcd"]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        return digest(world.trace.hash, seen)
+
+
+PROGRAMS = {one.__name__: one for one in (threads_and_ports, serial_imu, cartpole_graph, threads_and_loops, another_order)}
+
+
+def results(names=tuple(PROGRAMS)):
+    """What each program saw, run in this order."""
+    return {name: PROGRAMS[name]() for name in names}
+
+
+@pytest.fixture(scope="module")
+def here():
+    """What each program saw in this process."""
+    return results()
+
+
 def test_two_runs_are_the_same():
     """Hash and results of two runs agree, and another seed gives others."""
     first, second, other = scenario(1), scenario(1), scenario(2)
@@ -72,14 +199,44 @@ def test_two_runs_are_the_same():
     assert ("/dev/ttyUSB1", "gone", 200_000_000) in first[1]
 
 
-@pytest.mark.parametrize("hash_seed", ["1", "4711"])
-def test_the_order_of_hashes_does_not_matter(hash_seed):
-    """Another process, with another PYTHONHASHSEED, has the same trace."""
-    program = f"import sys; sys.path[:0] = {sys.path!r}; from {__name__} import scenario; print(scenario(1)[0])"
-    environment = {**os.environ, "PYTHONHASHSEED": hash_seed}
-    root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-    done = subprocess.run([sys.executable, "-c", program], env=environment, cwd=root, capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == scenario(1)[0]
+def test_another_order_of_runs_changes_nothing(here):
+    """No program depends on what ran before it in this process."""
+    assert results(reversed(PROGRAMS)) == here
+
+
+def test_another_process_changes_nothing(here):
+    """Fresh processes with other string hashes, both at once, one of them in the reverse order, see the same."""
+
+    def start(hash_seed, names):
+        program = f"from {__name__} import results; import json; print(json.dumps(results({names})))"
+        environment = {**ENVIRONMENT, "PYTHONHASHSEED": hash_seed}
+        return subprocess.Popen([sys.executable, "-c", program], env=environment, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+
+    with start("1", list(PROGRAMS)) as one, start("4711", list(PROGRAMS)[::-1]) as other:
+        outputs = [process.communicate()[0] for process in (one, other)]
+    assert [json.loads(output) for output in outputs] == [here, here]
+
+
+def test_another_load_changes_nothing(here):
+    """A thread outside the world that takes the interpreter away all the time, and a process that takes the core, change nothing."""
+    stop, before = threading.Event(), sys.getswitchinterval()
+
+    def spin():
+        while not stop.is_set():
+            sum(range(100))
+
+    busy = subprocess.Popen([sys.executable, "-c", "while True: pass"])
+    spinner = threading.Thread(target=spin)
+    spinner.start()
+    sys.setswitchinterval(1e-4)
+    try:
+        assert results() == here
+    finally:
+        sys.setswitchinterval(before)
+        stop.set()
+        spinner.join()
+        busy.kill()
+        busy.wait()
 
 
 def test_a_trace_can_be_kept(tmp_path):
