@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Sequence
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec
+from importlib.util import find_spec
 from types import ModuleType
 
 
@@ -31,8 +32,9 @@ class BeforeImport(MetaPathFinder):
             sys.meta_path.remove(self)
 
     def find_spec(self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None) -> ModuleSpec | None:
-        """Find nothing: the finders after this one do."""
-        if fullname == self._module:
-            self.remove()
-            self._function()
-        return None
+        """Let all finders, also the ones that `function` added, find the module."""
+        if fullname != self._module:
+            return None
+        self.remove()
+        self._function()
+        return find_spec(fullname)

@@ -16,6 +16,7 @@ import pytest
 
 from .hil import RealPort, parse
 
+WORKER_SEED = "sim_seed"
 CLOCKS = re.compile(r"virtual|wall|x(?=.*[1-9])\d*\.?\d+")
 
 
@@ -72,8 +73,8 @@ def options_of(config: pytest.Config) -> Options:
         raise pytest.UsageError("--hil: needed each name once, one was given twice; leave one out")
     if hil and given("dist", "no") != "no":
         raise pytest.UsageError("--hil: needed one process, since a real port belongs to one, was pytest-xdist; leave -n out")
-    seed = _seed(given("sim_seed") or config.getini("sim_seed"))
-    config.option.sim_seed = str(seed)  # from here pytest-xdist hands it to its workers
+    handed_on = getattr(config, "workerinput", {}).get(WORKER_SEED)  # by the first process of pytest-xdist, which may have drawn it
+    seed = _seed(handed_on or given("sim_seed") or config.getini("sim_seed"))
     check = given("sim_check_determinism")
     return Options(
         seed,

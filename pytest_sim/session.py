@@ -11,7 +11,7 @@ import pytest
 from . import marks, report
 from .files import TraceFile
 from .finder import BeforeImport
-from .options import Options, hash_seed
+from .options import WORKER_SEED, Options, hash_seed
 from .seeds import seed_globals
 from .watch import Watch
 
@@ -46,6 +46,11 @@ class Session:
         options = self.options
         lines = [f"sim: seed {options.seed}, clock {options.clock}, {hash_seed()}"]
         return lines + [f"sim: hardware in the loop: {', '.join(map(str, options.hil.values()))}"] * bool(options.hil)
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_configure_node(self, node: Any) -> None:
+        """Hand the seed on to a process of pytest-xdist."""
+        node.workerinput[WORKER_SEED] = str(self.options.seed)
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Name real ports that nobody used: what was meant to test them tested the simulator."""

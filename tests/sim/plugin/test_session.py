@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import tomllib
 
 import pytest
 
 from sim.timeline import observers
-from tests.programs import ENVIRONMENT
+from tests.programs import ENVIRONMENT, ROOT
 
 
 @pytest.mark.parametrize(
@@ -96,6 +97,17 @@ def test_sim_works_without_the_plugin(pytester):
     result.stdout.fnmatch_lines(["*fixture 'world' not found*"])
 
 
-def test_the_plugin_is_registered_once(suite):
-    """Named on the command line and installed as an entry point, it is one plugin."""
-    suite("def test_it(world):\n    pass\n", "-p", "pytest_sim", "-p", "pytest_sim").assert_outcomes(passed=1)
+@pytest.mark.parametrize("named", [[], ["-p", "pytest_sim"]])
+def test_the_plugin_is_registered_once(pytester, monkeypatch, named):
+    """Installed as the entry point of `pyproject.toml` it is there by itself; naming it too changes nothing."""
+    points = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["entry-points"]["pytest11"]
+    installed = pytester.mkdir("installed") / "plugin-1.dist-info"
+    installed.mkdir()
+    (installed / "METADATA").write_text("Metadata-Version: 2.1\nName: plugin\nVersion: 1\n")
+    (installed / "entry_points.txt").write_text("[pytest11]\n" + "".join(f"{name} = {place}\n" for name, place in points.items()))
+    monkeypatch.setenv("PYTHONPATH", f"{installed.parent}:{ENVIRONMENT['PYTHONPATH']}")
+    pytester.makeconftest('pytest_plugins = ["pytest_sim"]\n')
+    pytester.makepyfile("def test_it(world, pytestconfig):\n    assert pytestconfig.pluginmanager.has_plugin('pytest_sim')\n")
+    result = pytester.runpytest_subprocess("-p", "no:cacheprovider", *named)
+    result.assert_outcomes(passed=1)
+    assert sum(line.startswith("sim: seed") for line in result.outlines) == 1
