@@ -14,16 +14,14 @@ from types import ModuleType
 
 
 class BeforeImport(MetaPathFinder):
-    """Calls `function()` once, just before `module` is imported, or at once if it has been."""
+    """Calls `function()` once, just before `module` is imported, if it has not been."""
 
     def __init__(self, module: str, function: Callable[[], None]) -> None:
         self._module, self._function = module, function
 
     def install(self) -> None:
         """Begin to wait."""
-        if self._module in sys.modules:
-            self._function()
-        else:
+        if self._module not in sys.modules:
             sys.meta_path.insert(0, self)
 
     def remove(self) -> None:

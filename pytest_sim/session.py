@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Generator
+from importlib import import_module
 from typing import Any
 
 import pytest
@@ -26,8 +27,11 @@ class Session:
         self.options = options
         self.watch = Watch()
         self.used: set[str] = set()
-        self._worlds = BeforeImport("sim.world", self._observe)
-        self._worlds.install()
+        self._finders = [BeforeImport("sim.world", self._observe), BeforeImport("sounddevice", _import_sim)]
+        for finder in self._finders:
+            finder.install()
+        if "sim.world" in sys.modules:
+            self._observe()
 
     def _observe(self) -> None:
         from sim.timeline import observers
@@ -36,7 +40,8 @@ class Session:
 
     def pytest_unconfigure(self) -> None:
         """Watch no more."""
-        self._worlds.remove()
+        for finder in self._finders:
+            finder.remove()
         timeline = sys.modules.get("sim.timeline")
         if timeline is not None and self.watch.opened in timeline.observers:
             timeline.observers.remove(self.watch.opened)
@@ -92,6 +97,11 @@ class Session:
             text = report.section(item, self.options, marks.wanted(item, self.options), self.watch.last, self.watch.count)
             made.sections.append((report.TITLE, text))
         return made
+
+
+def _import_sim() -> None:
+    """Have sounddevice find the simulated PortAudio when it looks for one, even where a file imports it before `sim`."""
+    import_module("sim")
 
 
 SESSION = pytest.StashKey[Session]()
