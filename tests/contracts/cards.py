@@ -18,8 +18,6 @@ import types
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
 from sim import World
 from tests.contracts.jack import JackServer
 
@@ -84,10 +82,10 @@ class SimCard(Card):
     attempts = 1
 
     def __init__(self, world: World) -> None:
-        import sounddevice  # the world's: there may be no library to bind
+        import sounddevice  # after sim, in case this machine has no PortAudio
 
         self._world = world
-        self._microphone = world.microphone("Microphone", source=lambda times: np.zeros(len(times)), channels=CHANNELS)
+        self._microphone = world.microphone("Microphone", source=None, channels=CHANNELS)
         self._speaker = world.speaker("Speaker", channels=CHANNELS)
         super().__init__(sounddevice, "Microphone", "Speaker")
 

@@ -13,8 +13,6 @@ from tests.contracts.jack import JackServer
 
 collect_ignore_glob = ["pyserial_3_5/*"]
 
-AHEAD = pytest.mark.xfail(not hasattr(World, "microphone"), reason="the simulated PortAudio is not built yet", strict=True)
-
 
 @pytest.fixture(scope="session")
 def jack() -> Iterator[JackServer]:
@@ -39,7 +37,7 @@ def portaudio(jack: JackServer) -> Iterator[types.ModuleType]:
     sd._terminate()
 
 
-@pytest.fixture(params=[pytest.param("sim", marks=AHEAD), "real"])
+@pytest.fixture(params=["sim", "real"])
 def card(request: pytest.FixtureRequest) -> Iterator[Card]:
     """A sound card of each kind."""
     if request.param == "sim":
