@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections import deque
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,6 +14,7 @@ from .options import Options
 
 if TYPE_CHECKING:
     from sim import World
+    from sim.trace import Event
 
 TITLE = "simulated world"
 LAST_EVENTS = 30
@@ -36,10 +37,25 @@ def _faults(world: World) -> list[str]:
 
 
 def _events(world: World) -> list[str]:
-    events = deque(world.trace, LAST_EVENTS)
-    total = world.trace.dropped + len(world.trace)
-    head = f"the last {len(events)} of {total} events:" if events else "no events"
-    return [head, *(f"  {event}" for event in events)]
+    events = list(joined(world.trace))
+    total = world.trace.dropped + len(events)
+    last = events[-LAST_EVENTS:]
+    head = f"the last {len(last)} of {total} events:" if last else "no events"
+    return [head, *(f"  {event}" for event in last)]
+
+
+def joined(events: Iterable[Event]) -> Iterator[Event]:
+    """The same events, but bytes that were read one by one at one instant, as `readline` does, are one event."""
+    last: Event | None = None
+    for event in events:
+        if last is not None and event.kind == "read" and event[:3] == last[:3]:
+            last = last._replace(data=last.data + event.data)  # type: ignore[operator]  # both are bytes
+        else:
+            if last is not None:
+                yield last
+            last = event
+    if last is not None:
+        yield last
 
 
 def again(item: pytest.Item, options: Options) -> str:

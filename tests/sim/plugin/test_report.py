@@ -193,3 +193,19 @@ def test_a_test_that_imports_sim_in_its_body_is_watched_too(pytester):
     pytester.makepyfile("def test_late():\n    from sim import World\n    with World(8):\n        assert 0\n")
     result = pytester.runpytest_subprocess("-p", "pytest_sim", "-p", "no:cacheprovider")
     assert section(result)[0] == "seed 8, clock virtual, now 0.000000000 s"
+
+
+def test_bytes_that_are_read_one_by_one_are_one_line(suite):
+    """`readline` reads them so: what was there at one instant is shown as one event, and what came later as another."""
+    result = suite(
+        """
+def test_lines(world):
+    world.serial("imu", Echo())
+    with serial.Serial("imu", 10_000, timeout=1) as s:
+        s.write(b"ab\\nc\\n")
+        world.wait(world.bell(), 8_500_000)
+        assert s.readline() + s.readline() == b""
+"""
+    )
+    reads = [line.split("  ")[1:] for line in section(result) if "  read  " in line]
+    assert reads == [["0.008500000 s", "imu", "read", "b'ab\\n'"], ["0.009000000 s", "imu", "read", "b'c'"], ["0.010000000 s", "imu", "read", "b'\\n'"]]
