@@ -16,7 +16,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from .faults import ENDS, Delay, Drop, Duplicate, Fault, FaultSchedule, Flip, Insert, Jitter, Noise, Stall, Unplug
+from .faults import ENDS, Delay, Drop, Duplicate, Fault, FaultSchedule, Flip, Insert, Jitter, Noise, Stall, Unplug, Xrun
 
 KINDS = ("drop", "flip", "duplicate", "insert", "delay")
 
@@ -70,6 +70,12 @@ def disconnects(duration_s: float, max_faults: int = 2) -> st.SearchStrategy[Fau
     at_s = st.integers(0, max(0, int(duration_s * 1000) - 1)).map(lambda ms: ms / 1000)
     again_s = st.none() | st.integers(1, 500).map(lambda ms: ms / 1000)
     return st.lists(st.builds(Unplug, at_s, again_s), max_size=max_faults).map(FaultSchedule)
+
+
+def audio_xruns(n_blocks: int, max_faults: int = 4) -> st.SearchStrategy[FaultSchedule]:
+    """Schedules that lose at most `max_faults` of the first `n_blocks` blocks that a program gets of a sound card."""
+    blocks = st.lists(st.integers(0, n_blocks - 1), max_size=max_faults, unique=True)
+    return blocks.map(lambda numbers: FaultSchedule(map(Xrun, sorted(numbers))))
 
 
 def jitter(max_us: int, max_frames: int = 8) -> st.SearchStrategy[Jitter]:

@@ -17,6 +17,7 @@ from _sounddevice import ffi
 from ..task import Bell
 from .adaption import added_latency, steps
 from .buffers import Block
+from .errors import Code, Refused
 from .link import OUTPUT_OVERFLOW
 from .streams import ACTIVE, STARTING, Opening, Stream
 
@@ -67,10 +68,11 @@ class CallbackStream(Stream):
     def _halt(self, *, drain: bool) -> None:
         assert self._runner is not None
         if self._runner is threading.current_thread():
-            if self.state is ACTIVE:
-                self._host.forbid(f"stream {self.number} of {self.link.devices[0].name!r}: needed stop, abort and close from outside the "
-                                  "callback, was inside, where PortAudio waits for ever; raise CallbackStop or CallbackAbort")
-            return
+            if self.state is not ACTIVE:
+                return
+            self._host.forbid(f"stream {self.number} of {self.link.devices[0].name!r}: needed stop, abort and close from outside the "
+                              "callback, was inside, where PortAudio waits for ever; raise CallbackStop or CallbackAbort")
+            raise Refused(Code.INTERNAL_ERROR)
         self._result = max(self._result, COMPLETE if drain else ABORT)
         if not drain:
             self._halting = True
@@ -87,7 +89,8 @@ class CallbackStream(Stream):
     def _run(self) -> None:
         while self._wait() and self._cycle():
             pass
-        self._finished()
+        if not self._kernel.closing:
+            self._finished()
 
     def _wait(self) -> bool:
         """Park until the next block is due; False: there will be none."""

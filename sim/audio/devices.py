@@ -52,7 +52,7 @@ class Device:
         self._xruns = {fault.block for fault in self.faults if isinstance(fault, Xrun)}
         self.clock = Clock(rate, self._drift(where))
         for fault in self.faults:
-            self._plan(where, fault)
+            self._check(where, fault)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name}, {'plugged in' if self.plugged else 'unplugged'}>"
@@ -101,16 +101,24 @@ class Device:
             raise ValueError(f"{where}: needed one Drift, was {len(drifts)}; a clock has one rate")
         return drifts[0] if drifts else 0
 
-    def _plan(self, where: str, fault: Fault) -> None:
-        if isinstance(fault, Unplug):
-            at_ns = round(fault.at_s * 1e9)
-            self._kernel.at(at_ns, self._pull, fault, owner=where)
-            if fault.replug_s is not None:
-                self._kernel.at(at_ns + round(fault.replug_s * 1e9), self.replug, owner=where)
-        elif isinstance(fault, Drift):
-            self.log("fault", repr(fault))
-        elif isinstance(fault, (Drop, Insert)) and (fault.frame is None or getattr(fault, "data", b"\0") != b"\0"):
-            raise ValueError(f"{where}: needed frame=, and for Insert no data, was {fault!r}; one frame of silence is inserted")
+    @staticmethod
+    def _check(where: str, fault: Fault) -> None:
+        if isinstance(fault, (Drop, Insert)):
+            silent = not isinstance(fault, Insert) or fault.data == Insert.data
+            if fault.frame is None or not silent or fault.towards != "program":
+                text = "needed frame=, towards the program, and for Insert no data"
+                raise ValueError(f"{where}: {text}, was {fault!r}; a sample is dropped, or one of silence inserted")
+
+    def plan_faults(self) -> None:
+        """Have the faults happen that happen at a time."""
+        for fault in self.faults:
+            if isinstance(fault, Unplug):
+                at_ns = round(fault.at_s * 1e9)
+                self._kernel.at(at_ns, self._pull, fault, owner=f"{self.what} {self.name!r}")
+                if fault.replug_s is not None:
+                    self._kernel.at(at_ns + round(fault.replug_s * 1e9), self.replug, owner=f"{self.what} {self.name!r}")
+            elif isinstance(fault, Drift):
+                self.log("fault", repr(fault))
 
     def _pull(self, fault: Unplug) -> None:
         self.log("fault", repr(fault))

@@ -49,9 +49,8 @@ class Host:
         row = self._row("microphone", name)
         if row.microphone is not None:
             raise ValueError(f"microphone {name!r}: needed a name that is free, a microphone of this world had it; choose another")
-        made = Microphone(self.world, name, *args)
-        self._keep(row)
-        row.microphone = made
+        made = row.microphone = Microphone(self.world, name, *args)
+        self._keep(row, made)
         self.microphones.append(made)
         return made
 
@@ -60,9 +59,8 @@ class Host:
         row = self._row("speaker", name)
         if row.speaker is not None:
             raise ValueError(f"speaker {name!r}: needed a name that is free, a speaker of this world had it; choose another")
-        made = Speaker(self.world, name, *args)
-        self._keep(row)
-        row.speaker = made
+        made = row.speaker = Speaker(self.world, name, *args)
+        self._keep(row, made)
         self.speakers.append(made)
         return made
 
@@ -75,9 +73,10 @@ class Host:
             raise ValueError(f"{what} {name!r}: needed a name, was {name!r}; programs choose the device by it")
         return next((row for row in self.rows if row.name == name), Row(name))
 
-    def _keep(self, row: Row) -> None:
+    def _keep(self, row: Row, made: Microphone | Speaker) -> None:
         if row not in self.rows:
             self.rows.append(row)
+        made.plan_faults()
 
     def blame(self, text: str) -> None:
         """Remember what a program is told about error -9999."""

@@ -39,9 +39,20 @@ def patches(opened: Timeline) -> Iterable[tuple[Any, str, Any]]:
     driver: Any = sys.modules.get(NAME)
     yield here, "world", opened
     yield here, "library", None
+    yield sys, "unraisablehook", _unraisablehook(opened, sys.unraisablehook)
     if driver is not None:  # what it remembers between calls
         yield driver, "_last_callback", None
         yield driver, "_initialized", driver._initialized
+
+
+def _unraisablehook(opened: Timeline, real: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """A callback that waits when the world ends is ended by SystemExit: nobody needs to hear of it from cffi."""
+
+    def unraisablehook(args: Any) -> Any:
+        if not (opened.kernel.closing and args.exc_type is SystemExit and opened.member()):
+            return real(args)
+
+    return unraisablehook
 
 
 def close_streams() -> None:

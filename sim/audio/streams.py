@@ -94,7 +94,8 @@ class Stream:
                 self._kernel.wait(bell)
         finally:
             self._starters.remove(bell)
-        self._check_plugged()
+        if self.state is STOPPED:
+            self._check_plugged()
 
     def stop(self) -> None:
         """Play what is pending, then stop."""

@@ -1,0 +1,128 @@
+"""Devices that are pulled out while they are used."""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+import pytest
+import sounddevice as sd
+
+from sim import SimDeadlock, Unplug, World
+
+PERIOD_MS = 256 / 48
+
+
+def test_callbacks_cease():
+    """The stream still says that it is active; stopping and closing it works, and finishes it once."""
+    times, finished = [], []
+    with World() as world:
+        world.microphone("mic", source=None, faults=[Unplug(0.05)])
+        stream = sd.InputStream(channels=1, callback=lambda *_: times.append(world.now_ns), finished_callback=lambda: finished.append(1))
+        stream.start()
+        sd.sleep(200)
+        assert (True, False) == (stream.active, stream.stopped)
+        assert not finished
+        stream.stop()
+        assert (False, True) == (stream.active, stream.stopped)
+        stream.close()
+    assert max(times) <= 50_000_000
+    assert len(times) == int(50 / PERIOD_MS)
+    assert [1] == finished
+
+
+@pytest.mark.parametrize("end", ["stop", "abort", "close"])
+@pytest.mark.parametrize("callback", [None, lambda *_: None], ids=["blocking", "callback"])
+def test_every_end_of_a_lost_stream_works(end, callback):
+    """None waits for a device that is gone, even with output pending."""
+    with World() as world:
+        world.microphone("card", source=None)
+        speaker = world.speaker("card")
+        stream = sd.Stream(callback=callback)
+        stream.start()
+        if callback is None:
+            stream.write(np.zeros((100, 2), "float32"))
+        speaker.unplug()
+        getattr(stream, end)()
+        stream.close()
+
+
+@pytest.mark.parametrize("wait_ms", [0, 20])
+def test_reading_and_writing_fail(wait_ms):
+    """Also the call that is under way: error -9999, with what the host says."""
+    with World() as world:
+        mic, speaker = world.microphone("mic", source=None), world.speaker("speaker")
+        reader, writer = sd.InputStream(channels=1), sd.OutputStream()
+        reader.start()
+        writer.start()
+        for device in (mic, speaker):
+            world.after(wait_ms / 1000, device.unplug)
+        sd.sleep(0 if wait_ms else 10)
+        with pytest.raises(sd.PortAudioError) as caught:
+            reader.read(48_000)
+        assert -9999 == caught.value.args[1]
+        assert "No such device" in str(caught.value)
+        with pytest.raises(sd.PortAudioError, match="-9999"):
+            writer.write(np.zeros((48_000, 2), "float32"))
+        for stream in (reader, writer):
+            stream.close()
+
+
+def test_a_lost_device_is_there_again_after_replug():
+    """An old stream stays dead; a new one works. Before, opening and starting fail."""
+    with World() as world:
+        mic = world.microphone("mic", source=np.ones(48_000))
+        closed = sd.InputStream(channels=1, callback=lambda *_: None)
+        mic.unplug()
+        with pytest.raises(sd.PortAudioError, match="-9985"):
+            sd.InputStream(channels=1)
+        with pytest.raises(sd.PortAudioError, match="-9999"):
+            closed.start()
+        assert closed.stopped
+        closed.close()
+        mic.replug()
+        assert sd.rec(100, channels=1, blocking=True).all()
+
+
+def test_plugged_in_again_by_the_schedule():
+    """`replug_s` after it was pulled."""
+    with World() as world:
+        mic = world.microphone("mic", source=None, faults=[Unplug(0.1, replug_s=0.2)])
+        sd.sleep(150)
+        assert not mic.plugged
+        sd.sleep(200)
+        assert mic.plugged
+    assert ["fault", "unplug", "replug"] == [event.kind for event in world.trace]
+
+
+def test_a_lost_device_leaves_the_table_when_portaudio_is_initialised_anew():
+    """As in reality; until then it keeps its place."""
+    with World() as world:
+        world.microphone("first", source=None).unplug()
+        world.microphone("second", source=None)
+        assert ["first", "second"] == [device["name"] for device in sd.query_devices()]
+        sd._terminate()
+        sd._initialize()
+        assert ["second"] == [device["name"] for device in sd.query_devices()]
+
+
+def test_waiting_for_a_recording_of_a_lost_device_is_a_deadlock():
+    """PortAudio never says that it is over."""
+    with World() as world:
+        world.microphone("mic", source=None, faults=[Unplug(0.01)])
+        sd.rec(48_000, channels=1)
+        with pytest.raises(SimDeadlock):
+            sd.wait()
+
+
+def test_a_device_that_goes_while_a_stream_starts():
+    """`start` fails, and the stream is stopped."""
+    with World() as world:
+        mic = world.microphone("mic", source=None, period=48_000)
+        stream = sd.InputStream(channels=1, callback=lambda *_: None)
+        pull = threading.Timer(0.5, mic.unplug)
+        pull.start()
+        with pytest.raises(sd.PortAudioError, match="-9999"):
+            stream.start()
+        assert stream.stopped
+        stream.close()

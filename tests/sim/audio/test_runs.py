@@ -1,0 +1,282 @@
+"""Two runs are alike, on every clock; whoever does what cannot work hears of it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+import wave
+
+import numpy as np
+import pytest
+import sounddevice as sd
+
+from sim import Delay, Drift, Drop, FaultSchedule, Flip, Insert, Stall, Unplug, World, Xrun, sine
+from sim.seam import DeviceError
+
+PROGRAM = """
+import hashlib, numpy as np, sim, sounddevice as sd
+with sim.World(seed=3) as world:
+    mic = world.microphone("card", source=sim.sine(440), faults=[sim.Xrun(4), sim.Drift(30)])
+    speaker = world.speaker("card", faults=[sim.Xrun(9)])
+    world.room(speaker, mic, delay_s=0.001, noise=0.01)
+    heard = sd.playrec(np.ones((5000, 2), "float32") / 4, channels=1, blocking=True)
+    with sd.Stream(channels=1, blocksize=100, callback=lambda data, out, *_: np.copyto(out, data)):
+        sd.sleep(50)
+    with sd.Stream(channels=1) as stream:
+        stream.write(stream.read(3000)[0])
+print(world.trace.hash, hashlib.sha256(heard.tobytes() + speaker.played.tobytes() + speaker.times_ns.tobytes()).hexdigest())
+"""
+
+
+def test_two_runs_are_alike_whatever_the_hashes():
+    """Trace, samples and times, byte for byte, in processes with different hash seeds."""
+    outputs = set()
+    for seed in ("0", "1", "2"):
+        environment = {**os.environ, "PYTHONHASHSEED": seed}
+        outputs.add(subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=True, env=environment).stdout)
+    assert 1 == len(outputs)
+
+
+def trace_of(clock="virtual", value=0.25):
+    """The trace and the statuses of a short duplex stream."""
+    calls = []
+
+    def callback(indata, outdata, frames, time, status):
+        calls.append((frames, str(status), float(indata[0, 0])))
+        outdata[:] = value
+        if len(calls) == 8:
+            raise sd.CallbackStop
+
+    with World(clock=clock) as world:
+        world.microphone("card", source=sine(100), period=2_400, faults=[Xrun(3)])
+        speaker = world.speaker("card", period=2_400)
+        finished = threading.Event()
+        with sd.Stream(channels=1, blocksize=2_400, callback=callback, finished_callback=finished.set):
+            finished.wait()
+    return [(event.kind, event.data) for event in world.trace], calls, speaker.played.tobytes(), world
+
+
+@pytest.mark.parametrize("clock", ["wall", "x4"])
+def test_on_every_clock_the_same_happens(clock):
+    """Events, samples and what is played, in this order."""
+    assert trace_of()[1:3] == trace_of(clock)[1:3]
+
+
+def test_one_sample_that_differs_changes_the_hash():
+    """The trace holds a digest of what was exchanged."""
+    assert trace_of()[3].trace.hash == trace_of()[3].trace.hash
+    assert trace_of()[3].trace.hash != trace_of(value=0.26)[3].trace.hash
+
+
+def test_a_callback_runs_in_a_thread_of_its_stream():
+    """Which is a task of the world: it may wait, and use locks."""
+    names, lock = [], None
+
+    def callback(indata, frames, time, status):
+        with lock:
+            names.append((threading.current_thread().name, threading.current_thread() is threading.main_thread()))
+
+    with World() as world:
+        lock = threading.Lock()
+        world.microphone("mic", source=None)
+        with sd.InputStream(callback=callback), sd.InputStream(callback=callback):
+            with lock:
+                sd.sleep(8)
+            sd.sleep(20)
+    assert {("PortAudio stream 1", False), ("PortAudio stream 2", False)} == set(names)
+
+
+def test_busy_waiting_goes_on():
+    """Each question to a stream costs a microsecond after the free ones, so a program that asks again and again gets on."""
+    with World() as world:
+        world.microphone("card", source=None)
+        world.speaker("card")
+        ends = []
+
+        def callback(*_):
+            ends.append(world.now_ns)
+            if len(ends) == 3:
+                raise sd.CallbackAbort
+
+        with sd.InputStream(callback=callback) as stream:
+            while stream.active:
+                pass
+        with sd.Stream(channels=1) as stream:
+            while stream.read_available < 512 or stream.write_available < 512 or stream.time < 0.05:
+                pass
+        assert ends[2] <= world.now_ns
+
+
+# what cannot work -------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"rate": 0}, "microphone 'mic': needed rate from 1000 to 768000, was 0"),
+        ({"rate": 44_100.0}, "needed rate from 1000 to 768000, was 44100.0; give a whole number"),
+        ({"channels": 0}, "needed channels from 1 to 128, was 0"),
+        ({"channels": True}, "needed channels from 1 to 128, was True"),
+        ({"period": 0}, "needed period from 1 to 1048576, was 0"),
+        ({"source": np.zeros((5, 2))}, r"needed samples \[n\] or \[n, 1\], was shape \(5, 2\)"),
+        ({"source": [1.0, float("nan")]}, "needed finite samples, was nan"),
+        ({"faults": [Flip(byte=3)]}, r"microphone 'mic': needed faults of Xrun, Drift, Unplug, Drop, Insert, was Flip\(byte=3\)"),
+        ({"faults": [Stall(0.1)]}, "it means nothing here"),
+        ({"faults": [Delay(frame=1)]}, "it means nothing here"),
+        ({"faults": [Drop(byte=1)]}, "needed frame="),
+        ({"faults": [Drop(frame=1, towards="device")]}, "needed frame="),
+        ({"faults": [Insert(frame=1, data=b"abc")]}, "for Insert no data"),
+        ({"faults": [Drift(1), Drift(2)]}, "needed one Drift, was 2"),
+    ],
+)
+def test_a_microphone_that_cannot_be(settings, message):
+    """Each value is named, with what was needed."""
+    with World() as world:
+        with pytest.raises(ValueError, match=message):
+            world.microphone("mic", **{"source": None, **settings})
+        assert 0 == len(sd.query_devices())
+        world.microphone("mic", source=None)
+
+
+@pytest.mark.parametrize("source", [3.5, object(), np.zeros(5, "complex64"), ["a"], np.array([True]), [[1.0], [1.0, 2.0]]])
+def test_a_source_that_is_none(source):
+    """The error names the microphone and what may be given."""
+    with World() as world, pytest.raises((TypeError, ValueError), match="microphone 'mic': needed"):
+        world.microphone("mic", source=source)
+
+
+def test_files_that_do_not_fit(tmp_path):
+    """Missing, no WAV, of another rate or other channels."""
+    path = tmp_path / "sound.wav"
+    with World() as world:
+        with pytest.raises(FileNotFoundError, match="microphone 'mic': needed a WAV file, there was none"):
+            world.microphone("mic", source=path)
+        path.write_bytes(b"no sound")
+        with pytest.raises(ValueError, match="needed a WAV file of integer samples"):
+            world.microphone("mic", source=str(path))
+        with wave.open(str(path), "wb") as file:
+            file.setnchannels(2)
+            file.setsampwidth(2)
+            file.setframerate(44_100)
+            file.writeframes(bytes(40))
+        with pytest.raises(ValueError, match="needed a WAV file of 48000 samples per second, .*sound.wav' was 44100; .* rate=44100"):
+            world.microphone("mic", source=path)
+        with pytest.raises(ValueError, match=r"needed samples \[n\] or \[n, 1\], was shape \(10, 2\)"):
+            world.microphone("mic", source=path, rate=44_100)
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        (lambda times: 1 / 0, "microphone 'mic': source.*ZeroDivisionError"),
+        (lambda times: np.zeros(3), r"microphone 'mic': source.*needed shape \(256,\) or \(256, 1\), was \(3,\)"),
+        (lambda times: times * np.nan, "microphone 'mic': source.*needed finite samples, was nan"),
+        (lambda times: None, "microphone 'mic': source"),
+        (lambda: 0, "microphone 'mic': source.*TypeError"),
+        (lambda times: sd.sleep(1), "microphone 'mic': source.*waited"),
+    ],
+)
+@pytest.mark.parametrize("blocking", [True, False])
+def test_a_source_that_fails_ends_the_run(source, message, blocking):
+    """In the main task, as an error of the device, whoever asked for samples."""
+    with pytest.raises(DeviceError, match=message), World() as world:
+        world.microphone("mic", source=source)
+        with sd.InputStream(channels=1, callback=None if blocking else lambda *_: None) as stream:
+            stream.read(1_000) if blocking else sd.sleep(1_000)
+
+
+def test_names():
+    """Taken, empty, no text; but a microphone and a speaker may share one."""
+    with World() as world:
+        world.microphone("a", source=None)
+        world.speaker("a")
+        for make in (lambda: world.microphone("a", source=None), lambda: world.speaker("a")):
+            with pytest.raises(ValueError, match="needed a name that is free"):
+                make()
+        for name in ("", "  ", "a\0b", None, 3):
+            with pytest.raises((TypeError, ValueError), match="needed a name"):
+                world.speaker(name)
+        with pytest.raises(ValueError, match="No input device matching 'b'"):
+            sd.InputStream(device="b")
+
+
+def test_a_world_that_is_closed():
+    """Makes no more devices."""
+    with World() as world:
+        speaker, mic = world.speaker("speaker"), world.microphone("mic", source=None)
+    for make in (lambda: world.microphone("x", source=None), lambda: world.speaker("x"), lambda: world.room(speaker, mic)):
+        with pytest.raises(RuntimeError, match="needed an open world"):
+            make()
+
+
+def test_a_world_that_is_not_open_yet_can_be_furnished():
+    """As with serial ports."""
+    world = World()
+    world.microphone("mic", source=None)
+    with world:
+        assert 1 == len(sd.query_devices())
+
+
+def test_a_room_that_cannot_be():
+    """Of other things, of another world, or with values that mean nothing."""
+    with World() as other:
+        strange = other.speaker("speaker")
+    with World() as world:
+        speaker, mic = world.speaker("speaker"), world.microphone("mic", source=None)
+        with pytest.raises(TypeError, match="needed a speaker and a microphone, in this order"):
+            world.room(mic, speaker)
+        with pytest.raises(ValueError, match="needed devices of this world"):
+            world.room(strange, mic)
+        for settings in ({"delay_s": -1}, {"noise": -0.1}, {"gain": float("inf")}, {"delay_s": "1"}, {"noise": True}):
+            with pytest.raises(ValueError, match=f"needed a finite {next(iter(settings))}"):
+                world.room(speaker, mic, **settings)
+
+
+@pytest.mark.parametrize("make", [lambda: Xrun(-1), lambda: Xrun(1.5), lambda: Drift("1"), lambda: Drift(float("nan")), lambda: Drift(200_000)])
+def test_faults_that_cannot_be(make):
+    """They say so where they are written."""
+    with pytest.raises(ValueError, match="needed"):
+        make()
+
+
+def test_faults_of_sound_cards_mean_nothing_on_a_serial_line():
+    """And the reverse."""
+    with World() as world:
+        with pytest.raises(ValueError, match=r"serial 'port': needed faults of .*, was Xrun\(block=1\)"):
+            world.serial("port", lambda device: (yield), faults=[Xrun(1)])
+        with pytest.raises(ValueError, match=r"speaker 'speaker': needed faults of Xrun, Drift, Unplug, was Drop\(frame=1\)"):
+            world.speaker("speaker", faults=FaultSchedule([Drop(frame=1)]))
+
+
+def test_a_schedule_of_all_kinds_is_a_value():
+    """It prints as Python and goes through JSON."""
+    schedule = FaultSchedule([Xrun(block=3), Drift(-12.5), Unplug(0.5, replug_s=1.0), Drop(frame=2), Insert(frame=4)])
+    names = {kind.__name__: kind for kind in (Xrun, Drift, Unplug, Drop, Insert, FaultSchedule)}
+    assert schedule == eval(repr(schedule), names)
+    assert schedule == FaultSchedule.from_json(schedule.to_json())
+
+
+@pytest.mark.parametrize("end", ["stop", "abort", "close"])
+def test_stopping_from_inside_the_callback_ends_the_run(end):
+    """PortAudio would wait for itself; the error says what to do."""
+    with pytest.raises(DeviceError, match=r"'mic': needed stop, abort and close from outside.*raise CallbackStop"), World() as world:
+        world.microphone("mic", source=None)
+        stream = sd.InputStream(callback=lambda *_: getattr(stream, end)())
+        stream.start()
+        sd.sleep(1_000)
+
+
+def test_the_finished_callback_may_stop_and_close():
+    """It runs in the thread of the stream, after the last callback."""
+    with World() as world:
+        world.microphone("mic", source=None)
+
+        def callback(*_):
+            raise sd.CallbackStop
+
+        stream = sd.InputStream(callback=callback, finished_callback=lambda: stream.close())
+        stream.start()
+        sd.sleep(50)
+        assert stream.closed
