@@ -40,6 +40,7 @@ from .profiles import cdc_acm as cdc_acm
 from .profiles import ftdi as ftdi
 from .profiles import ideal as ideal
 from .profiles import uart16550 as uart16550
+from .seam import DeviceError as DeviceError
 from .world import World as World
 
 _install_audio()
@@ -47,6 +48,7 @@ _install_audio()
 #: Named, so that `from sim import *` does not hide pyserial behind our `serial`.
 __all__ = [
     "Delay",
+    "DeviceError",
     "Drift",
     "Drop",
     "Duplicate",

@@ -22,10 +22,11 @@ from .files import Files
 from .kernel import Kernel
 from .locks import Lock
 from .pace import timeout_ns
-from .standins import REAL_CALLERS, STANDINS, from_real_caller
+from .stacks import RUNNERS
+from .standins import STANDINS, from_real_caller
 from .task import Task
 
-KEPT_MODULES = REAL_CALLERS | {"sim"}
+KEPT_MODULES = RUNNERS | {"sim"}
 _MISSING = object()
 
 

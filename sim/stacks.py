@@ -5,6 +5,7 @@ Law: looking costs the run nothing and changes nothing in it. The watch runs in 
 
 from __future__ import annotations
 
+import itertools
 import os
 import sys
 import traceback
@@ -15,13 +16,23 @@ from typing import Any
 
 _HERE = os.path.dirname(os.path.abspath(__file__)) + os.sep
 STUCK_S = 10.0
+#: What runs tests, and is itself no part of the program under test: it sees real time, and says nothing in a stack.
+RUNNERS = frozenset({"pytest", "_pytest", "hypothesis", "pluggy", "xdist", "execnet"})
 
 
 def stack_of(frame: FrameType | None) -> str:
-    """The stack that ends in `frame`, without the frames of this package at its end."""
+    """The stack that ends in `frame`, without the frames of this package at its end and those of a test runner at its beginning."""
     while frame is not None and frame.f_code.co_filename.startswith(_HERE) and frame.f_back is not None:
         frame = frame.f_back
-    return "".join(traceback.format_stack(frame)) if frame is not None else "    (not started)\n"
+    if frame is None:
+        return "    (not started)\n"
+    frames = [each for each, _ in traceback.walk_stack(frame)]
+    program = list(itertools.takewhile(lambda each: not _of_runner(each), frames)) or frames
+    return "".join(traceback.StackSummary.extract((each, each.f_lineno) for each in reversed(program)).format())
+
+
+def _of_runner(frame: FrameType) -> bool:
+    return str(frame.f_globals.get("__name__", "")).partition(".")[0] in RUNNERS
 
 
 def stack_in(ident: int) -> str:

@@ -19,8 +19,7 @@ from typing import Any
 from .kernel import Kernel
 from .locks import Lock
 from .pace import timeout_ns
-
-REAL_CALLERS = frozenset({"pytest", "_pytest", "hypothesis", "pluggy", "xdist", "execnet"})
+from .stacks import RUNNERS
 
 _kernel: Any = None  # of the open world
 _tasks: dict[int, Any] = {}
@@ -35,7 +34,7 @@ def use(kernel: Kernel | None, selecting: Any = None) -> None:
 
 def from_real_caller() -> bool:
     """Whether the caller of the function that asks is one that sees real time."""
-    return str(sys._getframe(2).f_globals.get("__name__", "")).partition(".")[0] in REAL_CALLERS
+    return str(sys._getframe(2).f_globals.get("__name__", "")).partition(".")[0] in RUNNERS
 
 
 def _seconds(real: Callable[[], float]) -> Callable[[], float]:

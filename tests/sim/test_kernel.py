@@ -135,6 +135,7 @@ def test_everybody_waiting_for_ever_is_a_deadlock_with_every_stack():
     assert "task main (parked)" in text
     assert "task the other one (parked)" in text
     assert "in stand_still" in text
+    assert "/_pytest/" not in text
 
 
 def test_leaving_ends_every_thread_and_restores_every_patch():
