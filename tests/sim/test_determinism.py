@@ -17,7 +17,7 @@ import time
 import pytest
 import serial
 
-from sim import Delay, Drop, FaultSchedule, Flip, Jitter, Noise, SerialDevice, Stall, Unplug, World
+from sim import Delay, Drift, Drop, FaultSchedule, Flip, Jitter, Noise, SerialDevice, Stall, Unplug, World, Xrun, sine
 from sim.trace import Trace
 from tests.programs import ENVIRONMENT, ROOT
 
@@ -177,7 +177,41 @@ def another_order():
         return digest(world.trace.hash, seen)
 
 
-PROGRAMS = {one.__name__: one for one in (threads_and_ports, serial_imu, cartpole_graph, threads_and_loops, another_order)}
+def sound_and_serial():
+    """A duplex stream in its own thread, with lost blocks, drift, room and noise, whose callback wakes a thread that uses a port."""
+    import numpy as np
+    import sounddevice
+
+    heard, jobs, said = [], queue.Queue(), []
+
+    def callback(data, out, frames, times, status):
+        heard.append((frames, times.inputBufferAdcTime, times.outputBufferDacTime, str(status), data.tobytes()))
+        out[:] = data / 2
+        jobs.put(frames)
+
+    def talk(port):
+        while (frames := jobs.get()) is not None:
+            port.write(bytes([frames % 256]))
+            said.append((port.read(4), time.monotonic_ns()))
+
+    with World(7) as world:
+        world.serial("/dev/ttyUSB0", Noisy(), profile="cdc_acm")
+        card = world.microphone("card", source=sine(440), faults=[Xrun(block=4), Drift(30)])
+        speaker = world.speaker("card", faults=[Xrun(block=9)])
+        world.room(speaker, card, delay_s=0.001, noise=0.01)
+        with serial.Serial("/dev/ttyUSB0", 115200, timeout=0.004) as port:
+            thread = threading.Thread(target=talk, args=(port,))
+            thread.start()
+            with sounddevice.Stream(channels=1, blocksize=100, callback=callback):
+                sounddevice.sleep(100)
+            jobs.put(None)
+            thread.join()
+        recorded = sounddevice.playrec(np.ones((2000, 1), "float32") / 4, channels=1, blocking=True)
+        return digest(world.trace.hash, heard, said, recorded.tobytes(), speaker.played.tobytes(), speaker.times_ns.tobytes())
+
+
+KINDS = (threads_and_ports, serial_imu, cartpole_graph, threads_and_loops, sound_and_serial, another_order)
+PROGRAMS = {one.__name__: one for one in KINDS}
 
 
 def results(names=tuple(PROGRAMS)):
