@@ -87,6 +87,7 @@ class Line:
         if not self._plugged:
             raise ValueError(f"line {self.name}: needed a line that is plugged in, it was unplugged; call replug() first")
         self._plugged = False
+        self._late_ns = 0
         self.log("unplug")
         was_open = bool(self.tty.files)
         self.tty.hang_up()
