@@ -14,7 +14,7 @@ import asyncio.unix_events
 import concurrent.futures.thread
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from . import aio
@@ -63,9 +63,9 @@ class Patches:
                 setattr(target, name, before)
 
 
-def install(kernel: Kernel, files: Files, patches: Patches) -> None:
-    """Replace what waits or tells the time, for the tasks of `kernel`."""
-    patches.rebind({id(real): standin for real, standin in STANDINS})
+def install(kernel: Kernel, files: Files, patches: Patches, more: Iterable[tuple[Any, Callable[..., Any]]] = ()) -> None:
+    """Replace what waits or tells the time, for the tasks of `kernel`, and `more`: pairs of a function and its stand-in."""
+    patches.rebind({id(real): standin for real, standin in (*STANDINS, *more)})
     _start_threads(kernel, patches)
     patches.set(threading, "excepthook", _excepthook(kernel, threading.excepthook))
     patches.set(threading.Thread, "join", _join(kernel))

@@ -22,6 +22,7 @@ import serial.serialposix
 import serial.serialutil
 import serial.tools.list_ports_linux
 
+from . import direct
 from .files import FIRST_FD, File, PipeEnd, TtyFile
 from .selecting import SelectShim
 from .shim import Shim
@@ -113,6 +114,20 @@ class OsShim(Shim):
             if isinstance(file, TtyFile) and len(file.tty.files) == 1:
                 drain(kernel, file, kernel.now + CLOSE_WAIT_NS)
         self._files.close(fd)
+
+    def isatty(self, fd: int) -> bool:
+        """Whether it is a terminal."""
+        return isinstance(self._files[fd], TtyFile) if self._ours(fd) else os.isatty(fd)
+
+    def set_blocking(self, fd: int, blocking: bool) -> None:
+        """Whether a read or write waits."""
+        if not self._ours(fd):
+            return os.set_blocking(fd, blocking)
+        self._files[fd].nonblocking = not blocking
+
+    def get_blocking(self, fd: int) -> bool:
+        """Whether a read or write waits."""
+        return not self._files[fd].nonblocking if self._ours(fd) else os.get_blocking(fd)
 
     def pipe(self) -> tuple[int, int]:
         """A simulated pipe for a simulated port, a real one for a real port."""
@@ -214,10 +229,10 @@ class FcntlShim(Shim):
         tty.check()
         if request in (termios.TIOCINQ, termios.TIOCOUTQ):
             poll(self._kernel)
-            return _INT.pack(tty.in_waiting if request == termios.TIOCINQ else tty.out_waiting)
+            return _answer(argument, tty.in_waiting if request == termios.TIOCINQ else tty.out_waiting)
         if request == termios.TIOCMGET:
             poll(self._kernel)
-            return _INT.pack(sum(bit for bit, name in _MODEM if getattr(tty, name)))
+            return _answer(argument, sum(bit for bit, name in _MODEM if getattr(tty, name)))
         return self._set(tty, request, argument)
 
     def _set(self, tty: Any, request: int, argument: Any) -> Any:
@@ -259,6 +274,17 @@ class FcntlShim(Shim):
             argument[9] = argument[10] = tty.settings.baudrate
 
 
+def _answer(argument: Any, value: int) -> Any:
+    """An int as `fcntl.ioctl` gives it back: in the buffer it was given, if that can be written, else as bytes."""
+    packed = _INT.pack(value)
+    if isinstance(argument, bytes):
+        return packed
+    if isinstance(argument, int):
+        raise OSError(errno.EFAULT, os.strerror(errno.EFAULT))
+    memoryview(argument).cast("B")[: len(packed)] = packed
+    return 0
+
+
 class GlobShim(Shim):
     """`glob` for `list_ports`: the ports of the world are there too."""
 
@@ -281,12 +307,13 @@ def patches(world: World) -> list[tuple[Any, str, Any]]:
             self.subsystem, self.description, self.hwid = "sim", "simulated port", f"SIM {device}"
 
     posix = serial.serialposix
+    shims = {"os": OsShim(world), "termios": TermiosShim(world), "fcntl": FcntlShim(world)}
     return [
         (serial.serialutil.Timeout, "TIME", staticmethod(time.monotonic)),  # the one put in its place; it bound the real one
-        (posix, "os", OsShim(world)),
+        *((posix, name, shim) for name, shim in shims.items()),
         (posix, "select", SelectShim(world)),
-        (posix, "termios", TermiosShim(world)),
-        (posix, "fcntl", FcntlShim(world)),
+        (direct, "_world", world),
+        (direct, "_shims", shims),
         (serial.tools.list_ports_linux, "glob", GlobShim(world)),
         (serial.tools.list_ports_linux.SysFS, "__init__", init),
     ]

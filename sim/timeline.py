@@ -104,7 +104,7 @@ class Timeline:
         rehearsal = self._rehearsal if self._rehearsal is not None and self._rehearsal.here else None
         self._watchdog = Watchdog(self.kernel, rehearsal.stuck if rehearsal else print_stuck)
         standins.use(self.kernel, SelectShim(self))
-        install(self.kernel, self.files, self._patches)
+        install(self.kernel, self.files, self._patches, self._standins())
         install_selectors(self._patches)
         for target, name, value in self._seams():
             self._patches.set(target, name, value)
@@ -162,6 +162,10 @@ class Timeline:
 
     def _seams(self) -> Iterable[tuple[Any, str, Any]]:
         """What to replace, as (object, name, value), while this world is open, so that drivers find its devices."""
+        return ()
+
+    def _standins(self) -> Iterable[tuple[Any, Callable[..., Any]]]:
+        """Pairs of a real function and what stands in for it, wherever a module has it, besides those of every world."""
         return ()
 
     def _close_devices(self) -> None:

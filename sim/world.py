@@ -9,7 +9,7 @@ import fnmatch
 import itertools
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from .audio import seam as audio_seam
@@ -26,6 +26,7 @@ except ImportError:  # a world of other devices needs no pyserial
     HAS_PYSERIAL = False
 else:
     HAS_PYSERIAL = True
+    from . import direct
     from . import serial as tty_shims
     from .bridge import Bridge
 
@@ -59,6 +60,9 @@ class World(Timeline):
 
     def _seams(self) -> Iterable[tuple[Any, str, Any]]:
         return [*(tty_shims.patches(self) if HAS_PYSERIAL else ()), *audio_seam.patches(self)]
+
+    def _standins(self) -> Iterable[tuple[Any, Callable[..., Any]]]:
+        return direct.STANDINS if HAS_PYSERIAL else ()
 
     def _close_devices(self) -> None:
         for bridge in self._bridges:
