@@ -19,13 +19,12 @@ from .adaption import added_latency, steps
 from .buffers import Block
 from .errors import Code, Refused
 from .link import OUTPUT_OVERFLOW
-from .streams import ACTIVE, STARTING, Opening, Stream
+from .streams import ACTIVE, NEVER_DROP_INPUT, STARTING, Opening, Stream
 
 if TYPE_CHECKING:
     from .host import Host
 
 CONTINUE, COMPLETE, ABORT = 0, 1, 2  # PaStreamCallbackResult
-NEVER_DROP_INPUT = 4  # PaStreamFlags
 LOAD_MEMORY = 0.9  # weight of the past in `load`, per host period
 _NOT_A_NUMBER = float("nan")
 
@@ -51,6 +50,10 @@ class CallbackStream(Stream):
 
     def _block(self, form: Any, channels: int) -> Block | None:
         return None if form is None else Block(form, channels, self._size)
+
+    def memory(self) -> list[Any]:
+        """Its blocks too: a view of one must not outlive them."""
+        return [*super().memory(), self._times, *(block.pointer for block in (self._in, self._out) if block is not None)]
 
     def _latencies(self) -> tuple[int, int]:
         duplex = self.opening.microphone is not None and self.opening.speaker is not None

@@ -48,7 +48,7 @@ class Device:
         self.lost = 0
         self._world, self._kernel = world, world.kernel
         self.streams: list[Stream] = []
-        self._first_block: int | None = None  # of the grid: the first that a program got
+        self._first_frame: int | None = None  # that a program got
         self._xruns = {fault.block for fault in self.faults if isinstance(fault, Xrun)}
         self.clock = Clock(rate, self._drift(where))
         for fault in self.faults:
@@ -79,21 +79,21 @@ class Device:
         """The first block of the grid that ends after `time_ns`. Block k ends at frame k * period."""
         return -(-self.clock.first_at(time_ns + 1) // self.period)
 
-    def start_at(self, block: int) -> None:
-        """A stream begins with `block` of the grid: from the first one on, faults are counted."""
-        if self._first_block is None:
-            self._first_block = block
-            places = [(type(fault), fault.frame) for fault in self.faults if isinstance(fault, (Drop, Insert)) and fault.frame is not None]
-            origin = (block - 1) * self.period
-            self.clock.slip(*([origin + at for kind, at in places if kind is wanted] for wanted in (Drop, Insert)))
+    def start_at(self, frame: int) -> None:
+        """A stream begins with `frame`: from the first one on, the blocks and samples of faults are counted."""
+        if self._first_frame is None:
+            self._first_frame = frame
+            placed = [(type(fault), fault.frame) for fault in self.faults if isinstance(fault, (Drop, Insert)) and fault.frame is not None]
+            self.clock.slip(*([frame + at for kind, at in placed if kind is wanted] for wanted in (Drop, Insert)))
 
-    def fails_at(self, block: int) -> bool:
-        """Whether a fault takes `block` of the grid; it is logged."""
-        number = block - (self._first_block or 0)
-        if number not in self._xruns:
-            return False
-        self.log("fault", repr(Xrun(number)))
-        return True
+    def fails_at(self, frame: int, count: int) -> bool:
+        """Whether a fault takes one of `count` frames from `frame` on; it is logged."""
+        first = frame - (self._first_frame or 0)
+        blocks = range(first // self.period, (first + count - 1) // self.period + 1)
+        hits = self._xruns.intersection(blocks)
+        for block in sorted(hits):
+            self.log("fault", repr(Xrun(block)))
+        return bool(hits)
 
     def _drift(self, where: str) -> float:
         drifts = [fault.ppm for fault in self.faults if isinstance(fault, Drift)]

@@ -40,8 +40,8 @@ class Host:
         self.world = world
         self.kernel: Kernel = world.kernel
         self.rows: list[Row] = []
-        self.microphones: list[Microphone] = []
-        self.speakers: list[Speaker] = []
+        self.default_microphone: Microphone | None = None
+        self.default_speaker: Speaker | None = None
         self.last_error = (0, "")
 
     def microphone(self, name: str, *args: Any) -> Microphone:
@@ -51,7 +51,7 @@ class Host:
             raise ValueError(f"microphone {name!r}: needed a name that is free, a microphone of this world had it; choose another")
         made = row.microphone = Microphone(self.world, name, *args)
         self._keep(row, made)
-        self.microphones.append(made)
+        self.default_microphone = self.default_microphone or made
         return made
 
     def speaker(self, name: str, *args: Any) -> Speaker:
@@ -61,7 +61,7 @@ class Host:
             raise ValueError(f"speaker {name!r}: needed a name that is free, a speaker of this world had it; choose another")
         made = row.speaker = Speaker(self.world, name, *args)
         self._keep(row, made)
-        self.speakers.append(made)
+        self.default_speaker = self.default_speaker or made
         return made
 
     def room(self, *args: Any) -> Room:

@@ -65,11 +65,11 @@ class Link:
         """Start with the first block of the grid that ends after `now_ns`."""
         self.block, self.flags = self._driver.block_after(now_ns), 0
         if self.microphone is not None:
-            self.microphone.start_at(self.block)
+            self.microphone.start_at((self.block - 1) * self.period)
             self._one_clock = self.speaker is None or self.microphone.clock.same_as(self.speaker.clock)
         if self.speaker is not None:
             self.slot = self.speaker.clock.first_at(self.due_ns) + self.reserve
-            self.speaker.start_at(self.slot // self.speaker.period)
+            self.speaker.start_at(self.slot)
 
     def missed(self, now_ns: int) -> int:
         """How many blocks had ended before `now_ns` and were not exchanged."""
@@ -77,10 +77,9 @@ class Link:
 
     def fails(self) -> bool:
         """Whether a fault takes the next block."""
-        failing = self.microphone is not None and self.microphone.fails_at(self.block)
-        if self.speaker is not None and self.speaker.fails_at(self.slot // self.speaker.period):
-            failing = True
-        return failing
+        deaf = self.microphone is not None and self.microphone.fails_at((self.block - 1) * self.period, self.period)
+        mute = self.speaker is not None and self.speaker.fails_at(self.slot, self.period)
+        return deaf or mute
 
     def hear(self) -> npt.NDArray[np.float64] | None:
         """The next block of input: float64[period, channels of the microphone]."""

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from .host import Host
 
 STOPPED, STARTING, ACTIVE, FINISHED, CLOSED = "stopped", "starting", "active", "finished", "closed"
+NEVER_DROP_INPUT = 0x4  # of PaStreamFlags, the only one that changes anything here
 DIGEST_EVERY = 64  # exchanges between two digests in the trace
 
 
@@ -132,6 +133,14 @@ class Stream:
         if self.state is not STOPPED:
             raise Refused(Code.STREAM_IS_NOT_STOPPED)
         self.finished_callback = callback if callback else None
+
+    def poll(self) -> None:
+        """Charge a question."""
+        self._kernel.poll()
+
+    def memory(self) -> list[Any]:
+        """What a program may still have pointers to when the stream is closed."""
+        return [self.info]
 
     # what subclasses do -------------------------------------------------------------------------------------------------------
 
