@@ -1,8 +1,10 @@
-"""Simulated serial ports in virtual time, under the real pyserial.
+"""Simulated serial ports and sound cards in virtual time, under the real pyserial and the real sounddevice.
 
     with World() as world:
         world.serial("/dev/ttyUSB0", MyDevice())
         port = serial.Serial("/dev/ttyUSB0", 115200, timeout=1)     # the real class, unchanged
+        world.microphone("USB mic", source=sine(440))
+        recorded = sounddevice.rec(48000, channels=1, blocking=True)    # the real function, unchanged
 
 `World` is what a test opens; a device is a subclass of `SerialDevice`, or a generator function that yields `read(n)` and
 `sleep(s)`. `sim.plants` is physics for devices to stand on.

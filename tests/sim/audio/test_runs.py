@@ -109,6 +109,25 @@ def test_busy_waiting_goes_on():
         assert ends[2] <= world.now_ns
 
 
+def test_a_host_period_costs_one_turn_of_the_kernel():
+    """A task that waits for the end of a recording is not woken for each block."""
+    with World() as world:
+        world.microphone("mic", source=None)
+        before = world.kernel.calls
+        sd.rec(48_000, channels=1, blocking=True)
+        assert world.kernel.calls - before <= 48_000 // 256 + 30
+
+
+def test_a_long_read_is_one_wait():
+    """However many host periods it takes."""
+    with World() as world:
+        world.microphone("mic", source=None)
+        with sd.InputStream(channels=1) as stream:
+            before = world.kernel.calls
+            stream.read(480_000)
+            assert world.kernel.calls - before <= 3
+
+
 # what cannot work -------------------------------------------------------------------------------------------------------------------
 
 
