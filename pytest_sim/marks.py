@@ -19,7 +19,7 @@ MARKERS = (
     "sim_only: needs faults or virtual time; skipped when --hil is given",
     "hil_only: needs hardware; skipped unless --hil is given",
 )
-NODEID = pytest.StashKey[str]()  # of an item, before anybody decorates it
+NAME = pytest.StashKey[str]()
 
 
 @dataclass(frozen=True)
@@ -31,11 +31,21 @@ class Wanted:
     own_seed: bool
 
 
+def remember_name(item: pytest.Item) -> None:
+    """Remember the name of a test as it is collected: pytest-xdist may add to it later."""
+    item.stash[NAME] = item.nodeid
+
+
+def name_of(item: pytest.Item) -> str:
+    """The name of a test: its node id."""
+    return item.stash.get(NAME, item.nodeid)
+
+
 def wanted(item: pytest.Item, options: Options) -> Wanted:
     """What the markers of a test and the options of the session make together."""
     given = _given(item)
     clock = "wall" if options.hil else given.get("clock", options.clock)
-    return Wanted(given.get("seed", seed_of(options.seed, item.stash[NODEID])), clock, "seed" in given)
+    return Wanted(given.get("seed", seed_of(options.seed, name_of(item))), clock, "seed" in given)
 
 
 def _given(item: pytest.Item) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from .marks import NODEID, Wanted
+from .marks import Wanted, name_of
 from .options import Options
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def joined(events: Iterable[Event]) -> Iterator[Event]:
 def again(item: pytest.Item, options: Options) -> str:
     """The command that runs this test again, and nothing else."""
     config = item.config
-    path, _, name = item.stash[NODEID].partition("::")
+    path, _, name = name_of(item).partition("::")
     path = os.path.relpath(config.rootpath / path, config.invocation_params.dir)
     words = ["pytest", shlex.quote(f"{path}::{name}"), f"--sim-seed={options.seed}"]
     if not options.hil and options.clock != config.getini("sim_clock"):

@@ -65,14 +65,14 @@ class Session:
             )
 
     def pytest_itemcollected(self, item: pytest.Item) -> None:
-        """Remember the name, which pytest-xdist may add to."""
-        item.stash[marks.NODEID] = item.nodeid
+        """Remember its name."""
+        marks.remember_name(item)
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, Any, Any]:
         """Watch one test."""
         folder = self.options.trace_dir
-        self.watch.begin(keep=self.options.check, file=TraceFile(folder, item.stash[marks.NODEID]) if folder else None)
+        self.watch.begin(keep=self.options.check, file=TraceFile(folder, marks.name_of(item)) if folder else None)
         try:
             return (yield)
         finally:

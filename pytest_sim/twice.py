@@ -3,8 +3,9 @@
 Laws: a test that opened no world runs once, since there is nothing to compare; so does one that did not pass, and one in a world
 that others share. What is compared is every event of every world in virtual time, in order.
 
-Hypothesis is given one seed for both runs of a test. It may still draw other examples after the first run, which filled its caches
-and cleared failures that no longer fail out of its database: where two runs of its tests differ, the second is compared with a third.
+Hypothesis is given one seed for both runs of a test, with which it also leaves its database alone. It may still draw other examples
+after the first run, since it takes constants from the modules that are imported by then: where two runs of its tests differ, the second
+is compared with a third.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import pytest
 from _pytest.runner import runtestprotocol
 
 from . import report
-from .marks import NODEID
+from .marks import name_of
 from .options import Options
 from .seeds import seed_of
 from .watch import Watch
@@ -76,8 +77,9 @@ class Twice:
         if hypothesis is None or not hypothesis.is_hypothesis_test(function):
             return False
         function = getattr(function, "__func__", function)
-        if getattr(function, "_hypothesis_internal_use_seed", None) is None:
-            hypothesis.seed(seed_of(self._options.seed, item.stash[NODEID]))(function)
+        seeded = getattr(function, "_hypothesis_state_machine_class", function)
+        if getattr(seeded, "_hypothesis_internal_use_seed", None) is None:
+            hypothesis.seed(seed_of(self._options.seed, name_of(item)))(seeded)
         return True
 
 

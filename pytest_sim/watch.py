@@ -53,6 +53,8 @@ class Watch:
         """The test is over, its fixtures are closed."""
         self._save()
         self._file = None
+        if not self.open:
+            self.last = None
 
     def _save(self) -> None:
         if self._file is not None and self.last is not None:

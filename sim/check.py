@@ -170,7 +170,7 @@ def _isolate() -> None:
     if os.getppid() != parent:
         os._exit(1)
     nowhere = os.open(os.devnull, os.O_RDWR)
-    for number in {0, 1, 2, *_numbers(sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__)}:
+    for number in {0, 1, 2, *_numbers(sys.stdout, sys.stderr)}:
         os.dup2(nowhere, number)
     os.close(nowhere)
 

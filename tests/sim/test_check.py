@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import queue
 import random
@@ -168,6 +169,70 @@ def test_a_first_run_that_dies_is_told():
     assert (os.getpid(), ran) == (parent, [])
 
 
+def test_a_first_run_that_dies_is_told_at_once():
+    """Also while a process that it started holds on to what it had open."""
+    parent = os.getpid()
+    hold, release = os.pipe()
+    with pytest.raises(RuntimeError, match="its process ended with status 3 before it"), World(check=True):
+        if os.getpid() != parent:
+            if os.fork() == 0:
+                os.close(release)
+                os.read(hold, 1)
+                os._exit(0)
+            os._exit(3)
+    os.close(hold)
+    os.close(release)
+
+
+def test_who_stops_waiting_stops_the_first_run():
+    """An exception out of a signal while the first run goes on for ever ends it."""
+
+    class Enough(Exception):
+        pass
+
+    def stop(*_):
+        raise Enough
+
+    parent = os.getpid()
+    before = signal.signal(signal.SIGUSR1, stop)
+    try:
+        with pytest.raises(Enough), World(check=True):
+            if os.getpid() != parent:
+                os.kill(parent, signal.SIGUSR1)
+                while True:
+                    time.sleep(1)
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    with World():
+        pass
+
+
+def test_an_interrupt_is_no_difference():
+    """Ctrl-C in the second run comes out as it is."""
+    parent = os.getpid()
+    with pytest.raises(KeyboardInterrupt), World(check=True):
+        if os.getpid() == parent:
+            raise KeyboardInterrupt
+
+
+def test_the_first_run_finalises_nothing_that_is_not_its_own(tmp_path):
+    """Garbage from before the block is the parent's to collect."""
+    told = tmp_path / "told"
+
+    class Garbage:
+        def __init__(self):
+            self.me = self
+
+        def __del__(self):
+            with told.open("a") as file:
+                file.write(f"{os.getpid()}\n")
+
+    Garbage()
+    with World(check=True):
+        gc.collect()
+    assert told.read_text() == f"{os.getpid()}\n"
+
+
 def test_a_first_run_that_gets_stuck_is_told(monkeypatch):
     """A lock that a thread outside holds is never released in a process without that thread: its stack is shown."""
     monkeypatch.setattr(stacks, "STUCK_S", 0.2)
@@ -217,14 +282,20 @@ def test_a_generator_cannot_hold_a_checked_world():
 
 def test_those_who_watch_see_one_world():
     """The first run is nobody's business."""
-    seen = []
-    observers.append(seen.append)
+    outlet, inlet = os.pipe()
+
+    def tell(world):
+        os.write(inlet, b"x")
+
+    observers.append(tell)
     try:
-        with World(check=True) as world:
+        with World(check=True):
             pass
-        assert seen == [world]
+        assert os.read(outlet, 9) == b"x"
     finally:
-        observers.remove(seen.append)
+        observers.remove(tell)
+        os.close(outlet)
+        os.close(inlet)
 
 
 @settings(max_examples=5, deadline=None)
@@ -236,7 +307,7 @@ def test_each_example_can_be_checked(data):
 
 
 PROGRAM = """
-import os, sys
+import os, sys, time
 from sim import World
 parent = os.getpid()
 with World(check=True):
@@ -244,7 +315,7 @@ with World(check=True):
         with open(sys.argv[1], "w") as file:
             file.write(str(os.getpid()))
         while True:
-            pass
+            time.sleep(1)
 """
 
 

@@ -117,9 +117,7 @@ def test_two_runs_are_alike_to_the_byte(plain, pytester, monkeypatch):
 
 def test_the_names_that_a_distribution_adds_do_not_matter(plain, pytester):
     """pytest-xdist marks the names of tests by their group."""
-    pytester.makeconftest(
-        "import pytest\ndef pytest_collection_modifyitems(items):\n    for item in items:\n        item.add_marker(pytest.mark.xdist_group('one'))\n"
-    )
+    pytester.makepyfile(test_it=SUITE + 'pytestmark = pytest.mark.xdist_group("one")\n')
     result = run(pytester, "grouped", "-n2", "--dist=loadgroup")
     assert (files(pytester, "grouped"), sections(result)) == plain
     assert not re.search(r"^again: .*@one", result.stdout.str(), re.MULTILINE)

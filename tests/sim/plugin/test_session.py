@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import tomllib
@@ -87,6 +88,29 @@ def test_loading_the_plugin_imports_nothing_heavy():
     program = "import pytest, pytest_sim, sys; print({'numpy', 'serial', 'sim', 'dfcore', 'hypothesis'} & {*sys.modules})"
     done = subprocess.run([sys.executable, "-c", program], env=ENVIRONMENT, capture_output=True, text=True, check=True)
     assert done.stdout == "set()\n"
+
+
+def test_the_simulator_does_not_know_the_plugin():
+    """No module of `sim` imports pytest, or the plugin."""
+    for path in sorted((ROOT / "sim").rglob("*.py")):
+        assert not re.search(r"^\s*(from|import)\s+_?pytest", path.read_text(), re.MULTILINE), path
+
+
+def test_a_test_case_of_unittest_is_told_about_its_world(suite):
+    """As any other test."""
+    result = suite("""
+import unittest
+
+class TestOld(unittest.TestCase):
+    def setUp(self):
+        self.world = World(4)
+        self.enterContext(self.world)
+
+    def test_old(self):
+        self.fail("so")
+""")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["seed 4, clock virtual, now 0.000000000 s", "again: pytest test_it.py::TestOld::test_old --sim-seed=0"])
 
 
 def test_sim_works_without_the_plugin(pytester):

@@ -161,6 +161,29 @@ class TestMethods:
     result.stdout.fnmatch_lines(["*they part in world 1 after"])
 
 
+def test_state_machines_are_given_one_seed_too(checked):
+    """Their class is what has one."""
+    result = checked("""
+from hypothesis.stateful import RuleBasedStateMachine, rule
+
+class Machine(RuleBasedStateMachine):
+    def __init__(self):
+        super().__init__()
+        self.world = World(1).__enter__()
+
+    def teardown(self):
+        self.world.__exit__(None, None, None)
+
+    @rule(data=st.binary(max_size=3))
+    def write(self, data):
+        send(self.world, data)
+
+TestMachine = Machine.TestCase
+TestMachine.settings = settings(deadline=None, max_examples=5, stateful_step_count=5)
+""")
+    result.assert_outcomes(passed=1)
+
+
 def test_a_failure_that_was_mended_is_no_difference(suite, pytester):
     """Hypothesis forgets old failures once they pass, so the first run after the mending has examples that no other has."""
     text = """
@@ -202,3 +225,23 @@ def test_two(shared):
 def test_count():
     assert ran == [1, 2]
 """).assert_outcomes(passed=3)
+
+
+def test_constants_of_a_module_imported_in_the_first_run_are_no_difference(checked, pytester):
+    """Hypothesis draws constants of imported modules, so its second run may differ from the first, but not from a third."""
+    pytester.makepyfile(helper="NUMBERS = [" + ", ".join(str(918_273 * k) for k in range(1, 50)) + "]")
+    checked("""
+runs = []
+
+@settings(deadline=None, max_examples=200)
+@given(st.integers())
+def test_late(n):
+    runs.append(n)
+    if len(runs) == 100:
+        import helper
+    with World(1) as world:
+        send(world, b"%d" % n)
+
+def test_count():
+    assert len(runs) == 600
+""").assert_outcomes(passed=2)
