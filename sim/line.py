@@ -26,6 +26,7 @@ from .uart import heard
 if TYPE_CHECKING:
     from .world import World
 
+AT_ONCE = (1, 10**12)
 _OWN = ("baudrate", "bytesize", "parity", "stopbits")  # what a device may say about its own end
 MOST_MISMATCH = 0.04  # a receiver samples the middle of its bits: it is in the wrong one at the end of a byte beyond this
 
@@ -80,6 +81,11 @@ class Line:
         self.tty.settle()
         overruns: int = self.tty.overruns + self.tty.receiver.lost
         return overruns
+
+    @property
+    def plugged(self) -> bool:
+        """Whether it is plugged in."""
+        return self._plugged
 
     def unplug(self) -> None:
         """Pull the plug. Open ports fail from here on as the real ones do; the name is gone."""
@@ -212,6 +218,10 @@ class Line:
         if "stopbits" in own:
             own["stopbits"] = math.ceil(own["stopbits"])  # 1.5 are 2 here, as on Linux
         return settings._replace(**own) if own else settings
+
+    def rate(self, settings: Settings) -> tuple[int, int]:
+        """Bits per byte and bits per second. A device that is itself a wire, to something real, needs no time of ours."""
+        return AT_ONCE if getattr(self.device, "is_wire", False) else (settings.bits, settings.baudrate)
 
     def tell_open(self) -> None:
         """The port was opened."""

@@ -260,9 +260,8 @@ class Tty:
         if settings.baudrate <= 0:
             settings = settings._replace(baudrate=self.settings.baudrate)
         self.settings = settings
-        self.lane_out.set_rate(settings.bits, settings.baudrate)
-        device = self.line.device_settings(settings)
-        self.lane_in.set_rate(device.bits, device.baudrate)
+        self.lane_out.set_rate(*self.line.rate(settings))
+        self.lane_in.set_rate(*self.line.rate(self.line.device_settings(settings)))
         self.flow.settings_changed()
         self.line.tell_settings()
 

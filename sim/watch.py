@@ -26,3 +26,17 @@ class Watch:
         """The time has come."""
         if self.bell is not None:
             kernel.wake(self.bell)
+
+
+class Call(Watch):
+    """Calls `function()` when `when()` has come."""
+
+    __slots__ = ("function",)
+
+    def __init__(self, when: Callable[[], int | None], function: Callable[[], Any]) -> None:
+        super().__init__(None, when)
+        self.function = function
+
+    def ring(self, kernel: Kernel) -> None:
+        """The time has come."""
+        self.function()

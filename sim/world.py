@@ -29,6 +29,7 @@ else:
     from . import direct
     from . import serial as tty_shims
     from .bridge import Bridge
+    from .shadow import Shadow, open_real
 
 if TYPE_CHECKING:
     from .audio.devices import Microphone, Room, Speaker
@@ -56,6 +57,7 @@ class World(Timeline):
         self.ports: dict[str, Line] = {}
         self.schedules: list[tuple[str, FaultSchedule]] = []
         self._bridges: list[Bridge] = []
+        self._shadows: list[Shadow] = []
         self._sound: Host | None = None
 
     def _seams(self) -> Iterable[tuple[Any, str, Any]]:
@@ -67,6 +69,8 @@ class World(Timeline):
     def _close_devices(self) -> None:
         for bridge in self._bridges:
             bridge.close()
+        for shadow in self._shadows:
+            shadow.close()
         if HAS_PYSERIAL:
             tty_shims.close_ports(self)
         audio_seam.close_streams()
@@ -124,6 +128,42 @@ class World(Timeline):
         bridge = Bridge(self.kernel, line)
         self._bridges.append(bridge)
         return bridge.path
+
+    def shadow(
+        self, name: str, device: Any, *, real: str, profile: str | Profile = "ideal", faults: Iterable[Fault] = ()
+    ) -> Shadow:
+        """A real device on the port `name`, and `device`, its twin, beside it: both are sent the same, and their answers compared.
+
+        Args:
+            name: what the program opens; it may be the name of the real port itself.
+            device: the twin, as for `serial`; `profile` and `faults` are those of its line.
+            real: the path of the real port.
+
+        Returns:
+            What both answered, with times, and `divergences`.
+
+        Raises:
+            ValueError: the clock is virtual, `real` is a simulated port, or as for `serial`.
+            DeviceError: the real port cannot be opened.
+        """
+        self.check_open()
+        if device is None:
+            raise TypeError(f"shadow {name!r}: needed a twin, was a loopback plug; give the simulated device")
+        if self.kernel.virtual:
+            raise ValueError(f'shadow {name!r}: needed a clock that real hardware shares, was "virtual"; open World(clock="wall")')
+        name = self._checked(name)
+        if self.find(real) is not None:
+            raise ValueError(f"shadow {name!r}: needed a real port, {real!r} is one of this world; give the path of a real one")
+        twin_line = self.serial(f"{name} (twin)", device, profile=profile, faults=faults)
+        try:
+            shadow = Shadow(self, open_real(name, real))
+        except BaseException:
+            del self.ports[twin_line.name]
+            raise
+        shadow.twin_line = twin_line
+        self.serial(name, shadow)
+        self._shadows.append(shadow)
+        return shadow
 
     def claim(self, name: str, line: Line) -> str:
         """Give `name` to `line`; the name, without `sim://`."""
