@@ -67,9 +67,8 @@ class BlockingStream(Stream):
 
     def _latencies(self) -> tuple[int, int]:
         opening, period = self.opening, self.link.period
-        rate = self.link.devices[0].rate
         self.capacity = LEAST_FRAMES
-        while self.capacity < max(PERIODS * period, opening.latency_s * rate):
+        while self.capacity < max(PERIODS * period, opening.latency_s * self.rate):
             self.capacity *= 2
         return period, self.capacity + self.link.reserve
 
@@ -85,7 +84,7 @@ class BlockingStream(Stream):
         self._schedule()
 
     def _schedule(self) -> None:
-        self._entry = self._kernel.at(self.link.due_ns, self._period, owner=f"{self.link.devices[0].name!r}")
+        self._entry = self._kernel.at(self.link.due_ns, self._period, owner=f"stream {self.number} of {self.link.devices[0].name!r}")
 
     def _period(self) -> None:
         self._entry = None

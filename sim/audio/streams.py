@@ -59,7 +59,7 @@ class Stream:
         self.state = STOPPED
         self.load = 0.0
         self.finished_callback: Any = None
-        self.rate = (opening.microphone or opening.speaker).rate  # type: ignore[union-attr]
+        self.rate = self.link.devices[0].rate
         self._digest, self._exchanges = hashlib.blake2b(digest_size=8), 0
         self._starters: list[Bell] = []
         input_latency, output_latency = self._latencies()

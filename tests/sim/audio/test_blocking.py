@@ -55,6 +55,53 @@ def test_what_is_written_without_a_pause_is_played(counts):
     assert speaker.times_ns[len(samples) - 1] <= ended_ns <= speaker.times_ns[-1] + 2 * PERIOD * 10**9 // RATE
 
 
+pauses = st.lists(st.tuples(st.integers(0, 60), st.integers(1, 2_500)), min_size=1, max_size=8)
+
+
+@given(pauses)
+@settings(max_examples=40, deadline=None)
+def test_a_gap_in_what_is_read_is_told_and_counted(steps):
+    """Samples come in order, each is delivered or counted, and there are no more gaps than calls that told of one."""
+    numbers, told = [], []
+    with World() as world:
+        mic = world.microphone("mic", source=np.arange(4 * RATE) / 2**18)
+        with sd.InputStream(channels=1) as stream:
+            for pause_ms, count in [*steps, (0, 0)]:
+                sd.sleep(pause_ms)
+                data, overflowed = stream.read(count or stream.read_available)
+                told.append(overflowed)
+                numbers += [round(value * 2**18) for value in data[:, 0].tolist()]
+            lost, passed = mic.lost, (world.now_ns + 1) * RATE // 10**9 // PERIOD * PERIOD
+    gaps = [later - earlier - 1 for earlier, later in pairwise([-1, *numbers]) if later - earlier != 1]
+    assert passed == len(numbers) + lost
+    assert all(gap > 0 for gap in gaps)
+    assert sum(gaps) <= lost
+    assert len(gaps) <= sum(told)
+    assert bool(lost) == any(told)
+
+
+@given(pauses)
+@settings(max_examples=40, deadline=None)
+def test_a_gap_in_what_is_played_is_told_and_counted(steps):
+    """What is written is played in order; the next write tells of silence in between, and of no other."""
+    told, samples = [], []
+    with World() as world:
+        speaker = world.speaker("speaker", channels=1)
+        with sd.OutputStream() as stream:
+            for number, (pause_ms, count) in enumerate(steps):
+                sd.sleep(pause_ms)
+                told.append(stream.write(np.full(count, (number + 1) / 16, "float32")))
+                samples += [(number + 1) / 16] * count
+    played = speaker.played[:, 0]
+    sounding = np.flatnonzero(played)
+    assert samples == played[sounding].tolist()
+    assert speaker.inserted == sounding[-1] + 1 - len(samples)
+    edges = np.cumsum([0, *(count for _, count in steps)])
+    for number, underflowed in enumerate(told):
+        gap = number and sounding[edges[number]] - sounding[edges[number] - 1] > 1
+        assert bool(gap) == underflowed
+
+
 def test_input_that_nobody_reads_is_lost_when_the_ring_is_full():
     """The next read says so, once, and every frame is accounted for."""
     with World() as world:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import pathlib
+import re
 import subprocess
 import sys
 import threading
@@ -13,6 +15,7 @@ import pytest
 import sounddevice as sd
 
 from sim import Delay, Drift, Drop, FaultSchedule, Flip, Insert, Stall, Unplug, World, Xrun, sine
+from sim.audio.portaudio import PortAudio
 from sim.seam import DeviceError
 
 PROGRAM = """
@@ -107,6 +110,30 @@ def test_busy_waiting_goes_on():
             while stream.read_available < 512 or stream.write_available < 512 or stream.time < 0.05:
                 pass
         assert ends[2] <= world.now_ns
+
+
+def test_a_callback_may_be_a_pointer():
+    """As those of libraries that process sound in C; `userdata` comes back."""
+    seen = []
+
+    @sd._ffi.callback("PaStreamCallback")
+    def callback(indata, outdata, frames, times, flags, userdata):
+        seen.append((frames, outdata == sd._ffi.NULL, sd._ffi.from_handle(userdata), sd._ffi.cast("float*", indata)[1]))
+        return sd._lib.paContinue
+
+    handle = sd._ffi.new_handle("mine")
+    with World() as world:
+        world.microphone("mic", source=np.array([0.0, 0.25]))
+        with sd._StreamBase(kind="input", channels=1, dtype="float32", callback=callback, userdata=handle, wrap_callback=None):
+            sd.sleep(10)
+    assert (256, True, "mine", 0.25) == seen[0]
+
+
+def test_there_is_every_function_that_sounddevice_calls():
+    """Under its name, in the library of the world."""
+    called = set(re.findall(r"_lib\.(Pa_\w+)", pathlib.Path(sd.__file__).read_text()))
+    assert 33 <= len(called)
+    assert set() == called - set(dir(PortAudio))
 
 
 def test_a_host_period_costs_one_turn_of_the_kernel():
