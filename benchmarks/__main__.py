@@ -1,6 +1,6 @@
 """Measure everything, print each figure beside its target, and write them all as JSON where asked.
 
-python -m benchmarks [hop throughput chain machine] [--repeat 5] [--json PATH]
+python -m benchmarks [hop throughput chain machine sound] [--repeat 5] [--json PATH]
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ import sys
 
 import numpy as np
 
-from . import chain, hop, machine, throughput
+from . import chain, hop, machine, sound, throughput
 from .figure import Figure
 
-PARTS = {"hop": hop, "throughput": throughput, "chain": chain, "machine": machine}
+PARTS = {"hop": hop, "throughput": throughput, "chain": chain, "machine": machine, "sound": sound}
 HEAD = ["figure", "median", "range", "n", "target", "", "what"]
 
 
