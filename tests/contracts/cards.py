@@ -87,10 +87,13 @@ class SimCard(Card):
         self._world = world
         self._microphone = world.microphone("Microphone", source=None, channels=CHANNELS)
         self._speaker = world.speaker("Speaker", channels=CHANNELS)
+        self._joined = False
         super().__init__(sounddevice, "Microphone", "Speaker")
 
     def join(self) -> None:
-        self._world.room(self._speaker, self._microphone)
+        if not self._joined:
+            self._joined = True
+            self._world.room(self._speaker, self._microphone)
 
 
 class RealCard(Card):
