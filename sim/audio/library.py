@@ -22,6 +22,7 @@ VERSION_TEXT = b"PortAudio V19.6.0 of simulated devices"
 HOST_API_NAME = b"Simulated audio"
 IN_DEVELOPMENT = 0  # PaHostApiTypeId of a host API that has no number of its own
 HIGH_LATENCY_PERIODS = 4
+NON_INTERLEAVED = 0x80000000  # a flag in a `PaSampleFormat`
 
 
 def coded(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -168,7 +169,7 @@ class Library:
     @coded
     def Pa_GetSampleSize(self, value: int) -> int:
         """Bytes of a sample."""
-        return format_of(value).size
+        return format_of(value & ~NON_INTERLEAVED).size
 
     # looking things up ----------------------------------------------------------------------------------------------------------
 

@@ -144,7 +144,8 @@ class Dispatcher:
     def Pa_Initialize(self) -> int:
         """Begin, for the library that the caller means."""
         inside = world is not None and world.member()
-        chosen = _library_of(world, initialized=0) if inside else self._outside(initialize=False)
+        before = getattr(sys.modules.get(NAME), "_initialized", 0)  # by sounddevice; 0 while it is being imported
+        chosen = _library_of(world, initialized=before) if inside else self._outside(initialize=False)
         code: int = chosen.Pa_Initialize()
         return code
 

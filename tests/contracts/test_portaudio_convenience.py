@@ -101,6 +101,26 @@ def test_a_loop_is_played_until_it_is_stopped(card):
     assert card.sd.get_stream().closed
 
 
+def test_a_loop_has_no_seam(card):
+    """play(loop=True): behind the last sample comes the first, in the middle of a block."""
+    ramp = np.arange(1, 301, dtype="float32") / 512
+
+    def measure():
+        heard = []
+        card.sd.play(ramp, loop=True)
+        ear = card.open("InputStream", lambda data, *_: heard.append(data[:, 0].copy()))
+        ear.start()
+        card.join()
+        card.go_on()
+        card.sd.stop()
+        ear.close()
+        sound = np.concatenate(heard) * 512
+        loud = np.flatnonzero(sound)
+        return len(loud) and set(np.diff(sound[loud[0] : loud[-1] + 1]))
+
+    card.expect({1.0, -299.0}, measure)
+
+
 BAD_DATA = {
     "dimensions": (np.zeros((2, 2, 2)), ValueError, "audio data to be played back must be one- or two-dimensional"),
     "channels": (np.zeros((10, 3), "float32"), None, "Error opening OutputStream: Invalid number of channels"),

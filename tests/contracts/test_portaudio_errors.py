@@ -220,3 +220,10 @@ def test_using_an_ended_library(card):
     finally:
         card.sd._initialize()
     assert len(card.sd.query_devices()) > 0
+
+
+def test_the_library_counts_who_uses_it(card):
+    """Initialised twice, it is ended by the second Pa_Terminate."""
+    card.sd._initialize()
+    card.sd._terminate()
+    assert len(card.sd.query_devices()) > 0

@@ -225,4 +225,4 @@ def test_every_format_is_read_and_written():
         with sd.RawInputStream(channels=1, dtype="int24") as stream:
             data, _ = stream.read(3)
     samples = [int.from_bytes(bytes(data)[at : at + 3], "little", signed=True) for at in (0, 3, 6)]
-    assert [0x3FFFFF, -0x800000, 0] == samples
+    assert [0x400000, -0x800000, 0] == samples

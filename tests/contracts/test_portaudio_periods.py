@@ -1,0 +1,99 @@
+"""When callbacks come, and how long sound takes: one suite, two libraries, the simulated PortAudio and the real one.
+
+A host hands over 256 frames at a time. PortAudio's buffer processor cuts them into the blocks that a program asked for.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import pathlib
+import threading
+
+import numpy as np
+import pytest
+
+from tests.contracts.calls import record
+
+LOOP = json.loads((pathlib.Path(__file__).parent / "portaudio_jack_loop.json").read_text())
+DELAYS = {int(blocksize): frames for blocksize, frames in LOOP["loop_delay_frames"].items()}
+DELAYS |= {1: 257, 7: 263, 100: 356, 511: 767, 4096: 4352}  # measured in the same way
+GAPS = {int(blocksize): gaps for blocksize, gaps in LOOP["callbacks_per_host_period_pattern"].items()}
+BURSTS = {0: 1, 64: 4, 128: 2, 256: 1, 480: 1, 1024: 1}  # callbacks in one host period that has any
+
+
+@pytest.mark.parametrize("blocksize", BURSTS)
+def test_callbacks_come_in_bursts(card, blocksize):
+    """What one host period completes comes at one time; within it, each block is one block later on the way in and out."""
+
+    def measure():
+        calls = record(card, "Stream", 3 * BURSTS[blocksize] + 1, blocksize=blocksize)
+        bursts = [list(burst) for _, burst in itertools.groupby(calls, key=lambda call: call.current_s)]
+        pairs = [pair for burst in bursts for pair in itertools.pairwise(burst)]
+        steps = {round((second.adc_s - first.adc_s) * card.rate, 3) for first, second in pairs}
+        steps |= {round((second.dac_s - first.dac_s) * card.rate, 3) for first, second in pairs}
+        return {len(burst) for burst in bursts[1:-1]}, steps
+
+    card.expect(({BURSTS[blocksize]}, {blocksize} if BURSTS[blocksize] > 1 else set()), measure)
+
+
+@pytest.mark.parametrize("blocksize", [48, 100, 192])
+@pytest.mark.parametrize("kind", ["InputStream", "OutputStream", "Stream"])
+def test_blocks_that_do_not_divide_a_period(card, kind, blocksize):
+    """A block that is recorded comes when its last frame is there; one that is only played, when its first frame is wanted."""
+    ends = [card.period * number for number in range(7)]
+    blocks = [-(-end // blocksize) if kind == "OutputStream" else end // blocksize for end in ends]
+    expected = [second - first for first, second in itertools.pairwise(blocks)]
+
+    def measure():
+        calls = record(card, kind, sum(expected) + 1, blocksize=blocksize)
+        return [len(list(burst)) for _, burst in itertools.groupby(calls, key=lambda call: call.current_s)][:-1]
+
+    card.expect(expected, measure)
+
+
+@pytest.mark.parametrize("blocksize", GAPS)
+def test_the_pattern_of_the_bursts(card, blocksize):
+    """Counted in host periods, the time between callbacks repeats."""
+    pattern = GAPS[blocksize]
+
+    def measure():
+        calls = record(card, "Stream", len(pattern) + 1, blocksize=blocksize)
+        times = [call.current_s * card.rate / card.period for call in calls]
+        gaps = [round(second - first) for first, second in itertools.pairwise(times)]
+        turns = [pattern[turn:] + pattern[:turn] for turn in range(len(pattern))]
+        return gaps in turns
+
+    card.expect(True, measure)
+
+
+@pytest.mark.parametrize("blocksize", DELAYS)
+def test_the_delay_of_a_loop(card, blocksize):
+    """From the frame of a stream that plays a click to the frame that hears it, speaker led to microphone: as measured on the
+    real library, and as much as the stream's latencies say."""
+
+    def measure():
+        heard, clear, done = [], threading.Event(), threading.Event()
+        frame = clicked = None
+
+        def callback(data, played, frames, times, status):
+            nonlocal frame, clicked
+            played[:] = 0
+            if clear.is_set() and clicked is None:
+                frame = clicked = 0
+                played[0] = 0.5
+            if clicked is not None:
+                heard.extend(frame + np.flatnonzero(data[:, 0]))
+                frame += frames
+                if heard:
+                    done.set()
+
+        stream = card.open("Stream", callback, blocksize=blocksize)
+        stream.start()
+        card.join()
+        clear.set()
+        card.wait(done)
+        stream.close()
+        return heard[0], round(sum(stream.latency) * card.rate)
+
+    card.expect((DELAYS[blocksize], DELAYS[blocksize]), measure)
