@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,10 +20,11 @@ class Call(NamedTuple):
     adc_s: float
     dac_s: float
     status: Any
+    mark: Any
 
 
-def record(card: Card, kind: str, count: int, **settings: Any) -> list[Call]:
-    """The first `count` callbacks of a stream that plays silence."""
+def record(card: Card, kind: str, count: int, mark: Callable[[], Any] = lambda: None, **settings: Any) -> list[Call]:
+    """The first `count` callbacks of a stream that plays silence. Each is marked with what `mark()` returns then."""
     calls: list[Call] = []
     done = threading.Event()
 
@@ -31,7 +33,7 @@ def record(card: Card, kind: str, count: int, **settings: Any) -> list[Call]:
         if kind != "InputStream":
             blocks[-1][:] = 0
         copies = tuple(block.copy() for block in blocks)
-        calls.append(Call(copies, frames, times.currentTime, times.inputBufferAdcTime, times.outputBufferDacTime, status))
+        calls.append(Call(copies, frames, times.currentTime, times.inputBufferAdcTime, times.outputBufferDacTime, status, mark()))
         if len(calls) == count:
             done.set()
             raise card.sd.CallbackStop

@@ -22,19 +22,37 @@ GAPS = {int(blocksize): gaps for blocksize, gaps in LOOP["callbacks_per_host_per
 BURSTS = {0: 1, 64: 4, 128: 2, 256: 1, 480: 1, 1024: 1}  # callbacks in one host period that has any
 
 
+def by_period(card, kind, count, blocksize):
+    """The first `count` callbacks of a stream, each marked with the number of its host period: a second stream counts them."""
+    periods = itertools.count()
+    now = 0
+
+    def beat(*_):
+        nonlocal now
+        now = next(periods)
+
+    counter = card.open("InputStream", beat, blocksize=0)
+    counter.start()
+    calls = record(card, kind, count, lambda: now, blocksize=blocksize)
+    counter.close()
+    return calls
+
+
+def bursts(calls):
+    """The callbacks of each host period that has any, but for the last, which may be unfinished."""
+    return [list(burst) for _, burst in itertools.groupby(calls, key=lambda call: call.mark)][:-1]
+
+
 @pytest.mark.parametrize("blocksize", BURSTS)
 def test_callbacks_come_in_bursts(card, blocksize):
     """What one host period completes comes at one time; within it, each block is one block later on the way in and out."""
-
-    def measure():
-        calls = record(card, "Stream", 3 * BURSTS[blocksize] + 1, blocksize=blocksize)
-        bursts = [list(burst) for _, burst in itertools.groupby(calls, key=lambda call: call.current_s)]
-        pairs = [pair for burst in bursts for pair in itertools.pairwise(burst)]
-        steps = {round((second.adc_s - first.adc_s) * card.rate, 3) for first, second in pairs}
-        steps |= {round((second.dac_s - first.dac_s) * card.rate, 3) for first, second in pairs}
-        return {len(burst) for burst in bursts[1:-1]}, steps
-
-    card.expect(({BURSTS[blocksize]}, {blocksize} if BURSTS[blocksize] > 1 else set()), measure)
+    found = bursts(by_period(card, "Stream", 3 * BURSTS[blocksize] + 1, blocksize))
+    assert {len(burst) for burst in found} == {BURSTS[blocksize]}
+    for burst in found:
+        assert len({call.current_s for call in burst}) == 1
+        for first, second in itertools.pairwise(burst):
+            assert round((second.adc_s - first.adc_s) * card.rate, 3) == blocksize
+            assert round((second.dac_s - first.dac_s) * card.rate, 3) == blocksize
 
 
 @pytest.mark.parametrize("blocksize", [48, 100, 192])
@@ -44,27 +62,17 @@ def test_blocks_that_do_not_divide_a_period(card, kind, blocksize):
     ends = [card.period * number for number in range(7)]
     blocks = [-(-end // blocksize) if kind == "OutputStream" else end // blocksize for end in ends]
     expected = [second - first for first, second in itertools.pairwise(blocks)]
-
-    def measure():
-        calls = record(card, kind, sum(expected) + 1, blocksize=blocksize)
-        return [len(list(burst)) for _, burst in itertools.groupby(calls, key=lambda call: call.current_s)][:-1]
-
-    card.expect(expected, measure)
+    calls = by_period(card, kind, sum(expected) + 1, blocksize)
+    assert [len(burst) for burst in bursts(calls)] == expected
 
 
 @pytest.mark.parametrize("blocksize", GAPS)
 def test_the_pattern_of_the_bursts(card, blocksize):
     """Counted in host periods, the time between callbacks repeats."""
     pattern = GAPS[blocksize]
-
-    def measure():
-        calls = record(card, "Stream", len(pattern) + 1, blocksize=blocksize)
-        times = [call.current_s * card.rate / card.period for call in calls]
-        gaps = [round(second - first) for first, second in itertools.pairwise(times)]
-        turns = [pattern[turn:] + pattern[:turn] for turn in range(len(pattern))]
-        return gaps in turns
-
-    card.expect(True, measure)
+    calls = by_period(card, "Stream", len(pattern) + 1, blocksize)
+    gaps = [second.mark - first.mark for first, second in itertools.pairwise(calls)]
+    assert gaps in [pattern[turn:] + pattern[:turn] for turn in range(len(pattern))]
 
 
 @pytest.mark.parametrize("blocksize", DELAYS)
