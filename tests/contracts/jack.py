@@ -12,15 +12,17 @@ import pathlib
 import shutil
 import subprocess
 import time
+from collections.abc import Callable
 
 SHARED = pathlib.Path("/dev/shm")
 SEMAPHORE_KEY = "0x282929"  # JACK_SEMAPHORE_KEY in JACK's shm.c
-START_LIMIT_S = 10
+LIMIT_S = 10
 OUTPUT, INPUT = "PortAudio:out_", "PortAudio:in_"
 
 
 class JackServer:
-    """A running server with two channels in and two out. While it lives, clients of this process find it by default."""
+    """A running server with two channels in and two out. While it lives, clients of this process find it by default. It has
+    real-time scheduling where that is allowed, which keeps a busy machine from disturbing it."""
 
     def __init__(self, rate: int, period: int) -> None:
         self.name = f"contracts{os.getpid()}"
@@ -28,20 +30,22 @@ class JackServer:
         os.environ.update(self._environment)
         self._all = os.open(SHARED, os.O_RDONLY)
         fcntl.flock(self._all, fcntl.LOCK_SH)
-        server = ["setpriv", "--pdeathsig", "TERM", "jackd", "--no-realtime", "--name", self.name, "--port-max", "64", "--timeout", "5000"]
+        server = ["setpriv", "--pdeathsig", "TERM", "jackd", "--name", self.name, "--realtime", "--no-mlock"]
+        server += ["--port-max", "64", "--timeout", "5000"]
         driver = ["-d", "dummy", "--rate", str(rate), "--period", str(period), "--capture", "2", "--playback", "2"]
         self._process = subprocess.Popen([*server, *driver], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
-            self._wait()
+            self._until(lambda: self._run("jack_wait", "--check") == "running", "a server that runs")
         except BaseException:
             self.close()
             raise
 
-    def _wait(self) -> None:
-        until_s = time.monotonic() + START_LIMIT_S
-        while self._run("jack_wait", "--check") != "running":
+    def _until(self, done: Callable[[], bool], what: str) -> None:
+        """Try again until it is done: on a busy machine the server may not have time for a client."""
+        until_s = time.monotonic() + LIMIT_S
+        while not done():
             if self._process.poll() is not None or time.monotonic() > until_s:
-                raise RuntimeError(f"jackd {self.name}: needed a server within {START_LIMIT_S} s, was none; run jackd by hand and look")
+                raise RuntimeError(f"jackd {self.name}: needed {what} within {LIMIT_S} s, was not; run jackd by hand and look")
 
     def _run(self, *command: str) -> str:
         return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
@@ -50,23 +54,24 @@ class JackServer:
         """Lead the outputs of PortAudio's streams to the inputs, each to the one of the same number. They must run."""
         ports = self._run("jack_lsp").split()
         outputs, inputs = (sorted((port for port in ports if port.startswith(of)), key=number) for of in (OUTPUT, INPUT))
-        for pair in zip(outputs, inputs, strict=True):
-            subprocess.run(["jack_connect", *pair], check=True, capture_output=True)
+        for output, input in zip(outputs, inputs, strict=True):
+            self._until(lambda pair=(output, input): self._connect(*pair), f"{output} joined to {input}")
+
+    def _connect(self, output: str, input: str) -> bool:
+        return subprocess.run(["jack_connect", output, input], check=False, capture_output=True).returncode == 0
 
     def close(self) -> None:
         """End the server; if it was the last, remove the registry and the semaphore of all servers."""
         self._process.terminate()
         self._process.wait()
+        for left in SHARED.glob(f"jack*_{self.name}_*"):  # a server that was busy forgets some
+            left.unlink()
         for name in self._environment:
             del os.environ[name]
         with contextlib.suppress(BlockingIOError):
             fcntl.flock(self._all, fcntl.LOCK_EX | fcntl.LOCK_NB)
             self._remove_shared()
         os.close(self._all)
-
-    def left(self) -> list[str]:
-        """What bears the name of this server in shared memory: nothing, once it is closed."""
-        return [entry.name for entry in SHARED.glob(f"jack*{self.name}*")]
 
     def _remove_shared(self) -> None:
         registry = SHARED / "jack-shm-registry"
