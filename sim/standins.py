@@ -59,6 +59,31 @@ def _nanoseconds(real: Callable[[], int]) -> Callable[[], int]:
     return clock_ns
 
 
+_real_gettime, _real_gettime_ns = time.clock_gettime, time.clock_gettime_ns
+#: Of these the world has its own; the clocks of the processor stay real.
+_CLOCKS = {
+    getattr(time, name)
+    for name in ("CLOCK_REALTIME", "CLOCK_MONOTONIC", "CLOCK_MONOTONIC_RAW", "CLOCK_BOOTTIME", "CLOCK_TAI")
+    if hasattr(time, name)
+}
+
+
+def _gettime_ns(clock: int) -> int:
+    if clock not in _CLOCKS or get_ident() not in _tasks or from_real_caller():
+        return _real_gettime_ns(clock)
+    _kernel.poll()
+    now_ns: int = _kernel.now
+    return now_ns
+
+
+def _gettime(clock: int) -> float:
+    if clock not in _CLOCKS or get_ident() not in _tasks or from_real_caller():
+        return _real_gettime(clock)
+    _kernel.poll()
+    seconds: float = _kernel.now / 1e9
+    return seconds
+
+
 _real_sleep = time.sleep
 
 
@@ -118,6 +143,8 @@ STANDINS: list[tuple[Any, Callable[..., Any]]] = [
     *((real, _seconds(real)) for real in (time.time, time.monotonic, time.perf_counter)),
     *((real, _nanoseconds(real)) for real in (time.time_ns, time.monotonic_ns, time.perf_counter_ns)),
     (_real_lock, _make_lock),
+    (_real_gettime, _gettime),
+    (_real_gettime_ns, _gettime_ns),
     (threading._allocate_lock, _make_lock),  # type: ignore[attr-defined]  # from 3.13 on not the same object
     (_real_rlock, _make_rlock),
     (_real_queue, _make_queue),

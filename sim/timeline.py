@@ -70,7 +70,8 @@ class Timeline:
         self._names = itertools.count(1)
 
     def __repr__(self) -> str:
-        return f"<World, seed {self.seed}, clock {self.clock}, {self._state}, {self.kernel.now / 1e9:.9f} s>"
+        choices = f", choices {list(self.choices)}" if self.choices else ""
+        return f"<World, seed {self.seed}, clock {self.clock}{choices}, {self._state}, {self.kernel.now / 1e9:.9f} s>"
 
     # opening and closing ------------------------------------------------------------------------------------------------------
 

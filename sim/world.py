@@ -154,7 +154,7 @@ class World(Timeline):
         name = self._checked(name)
         if self.find(real) is not None:
             raise ValueError(f"shadow {name!r}: needed a real port, {real!r} is one of this world; give the path of a real one")
-        twin_line = self.serial(f"{name} (twin)", device, profile=profile, faults=faults)
+        twin_line = self.serial(f"twin of {name}", device, profile=profile, faults=faults)
         try:
             shadow = Shadow(self, open_real(name, real))
         except BaseException:

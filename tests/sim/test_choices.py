@@ -116,5 +116,6 @@ def test_a_choice_is_a_whole_number_from_0(choice):
 
 
 def test_a_world_tells_its_choices():
-    """As a tuple, whatever they were given as."""
+    """As a tuple, whatever they were given as, and where it is printed."""
     assert World(choices=iter([1, 2])).choices == (1, 2)
+    assert repr(World(choices=[0, 1])) == "<World, seed 0, clock virtual, choices [0, 1], new, 0.000000000 s>"

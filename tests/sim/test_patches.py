@@ -36,6 +36,16 @@ def test_every_clock_tells_world_time(name):
         assert value == (12_500_000_000 if name.endswith("_ns") else 12.5)
 
 
+def test_clocks_by_number_tell_world_time_too():
+    """`clock_gettime` of wall clocks is the world's; processor time stays real."""
+    with World():
+        time.sleep(12.5)
+        assert time.clock_gettime(time.CLOCK_MONOTONIC) == 12.5
+        assert time.clock_gettime_ns(time.CLOCK_REALTIME) == 12_500_000_000
+        assert time.clock_gettime(time.CLOCK_THREAD_CPUTIME_ID) != 12.5
+    assert time.clock_gettime(time.CLOCK_MONOTONIC) != 12.5
+
+
 def test_bad_sleeps_are_what_they_are_in_reality():
     """Negative and not a number raise the same exceptions."""
     with World():
