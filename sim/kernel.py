@@ -13,24 +13,21 @@ module knows no device, no patch and no engine. The laws hold under every clock;
 from __future__ import annotations
 
 import gc
-import heapq
-import itertools
 from _thread import get_ident
 from collections import deque
 from collections.abc import Callable
 from typing import Any
 
+from .ending import Ending
+from .heap import Entry, Heap
 from .order import Order
 from .pace import Pace, VirtualPace
 from .seam import DeviceError, DfcoreError, InternalError
-from .stacks import all_stacks, frames_here, leave_handler, stack_in
+from .stacks import all_stacks
 from .task import DONE, LOST, PARKED, RUNNABLE, RUNNING, Bell, Task
 
 FREE_POLLS = 64  # clock queries and polls that cost nothing, since the task last parked
 POLL_NS = 1_000
-MOST_REFUSALS = 100  # times that a task may catch its own end in a closing world, and go on
-MOST_HANDLERS = 20  # that it is led out of, after that
-GRACE_S = 10.0  # of real code in a closing world
 COLLECT_EVERY = 10_000  # hand-overs between two collections of cycles: finalisers then run at the same place in every run
 
 
@@ -54,14 +51,14 @@ class Kernel:
         self._order = order or Order()
         self.choosing = bool(self._order.choices)
         self.died: list[str] = []  # threads that an exception ended, in words
-        self._heap: list[list[Any]] = []
-        self._numbers = itertools.count()
-        self._ready: deque[Task] = deque()
+        self._heap = Heap()
+        self.ready: deque[Task] = deque()
         self._posts: deque[tuple[Callable[..., Any], tuple[Any, ...]]] = deque()
         self._ask: Callable[[int], tuple[Any, int | None]] | None = None
         self._parks = 0
         self.ended: deque[Any] = deque(maxlen=256)  # threads whose code has ended, but perhaps not yet the thread
         self.main = self.holder = Task("main")
+        self._ending = Ending(self)
 
     def enter(self) -> None:
         """Make the calling thread the main task, which holds the baton."""
@@ -73,14 +70,12 @@ class Kernel:
 
     # events ------------------------------------------------------------------------------------------------------------------
 
-    def at(self, time_ns: int, function: Callable[..., Any], *args: Any, owner: str | None = None) -> list[Any]:
+    def at(self, time_ns: int, function: Callable[..., Any], *args: Any, owner: str | None = None) -> Entry:
         """Call `function(*args)` at `time_ns`, as an event that belongs to `owner`. The entry returned is for `cancel`."""
-        entry = [max(time_ns, self.now), next(self._numbers), function, args, owner]
-        heapq.heappush(self._heap, entry)
-        return entry
+        return self._heap.add(max(time_ns, self.now), function, args, owner)
 
     @staticmethod
-    def cancel(entry: list[Any]) -> None:
+    def cancel(entry: Entry) -> None:
         """Take an event back. Harmless if it has already happened."""
         entry[2] = None
 
@@ -119,28 +114,18 @@ class Kernel:
             task.pending = error
             self._make_ready(task)
 
-    def _first_ns(self) -> int | None:
-        heap = self._heap
-        while heap and heap[0][2] is None:
-            heapq.heappop(heap)
-        return heap[0][0] if heap else None
-
     def _run_due(self) -> None:
         """Run the events due at this instant. In real time, when nothing is left to do there, go on to the next one first."""
-        if not self.virtual and not self._ready:
+        if not self.virtual and not self.ready:
             self._follow_clock()
         limit_ns = self.now
-        heap = self._heap
-        while heap and heap[0][0] <= limit_ns:
-            entry = heapq.heappop(heap)
-            function = entry[2]
-            if function is not None:
-                entry[2] = None
-                self.call(entry[4], function, *entry[3])
+        while (entry := self._heap.pop_due(limit_ns)) is not None:
+            function, entry[2] = entry[2], None
+            self.call(entry[4], function, *entry[3])
 
     def _follow_clock(self) -> None:
         """Be at the present, or at the first event that is overdue: however late the machine is, no instant is passed over."""
-        present_ns, first_ns = self.pace.now_ns(), self._first_ns()
+        present_ns, first_ns = self.pace.now_ns(), self._heap.first_ns()
         self.now = max(self.now, present_ns if first_ns is None else min(first_ns, present_ns))
 
     def _run_posts(self) -> None:
@@ -160,7 +145,7 @@ class Kernel:
         if self.inside is not None:
             raise RuntimeError(f"{self.inside}: needed hooks that return at once, one waited; use after() or every() of the device")
         if self.closing and task is not self.main:
-            self._end(task)
+            self._ending.end(task)
         if task.pending is not None:
             self._raise_pending(task)
         task.state, task.rung, task.polls = PARKED, False, 0
@@ -179,16 +164,16 @@ class Kernel:
 
     def preempt(self) -> None:
         """Let another runnable task go on instead of this one, if the next choice says so."""
-        if not self._ready or self.inside is not None or self.closing or self.current() is None:
+        if not self.ready or self.inside is not None or self.closing or self.current() is None:
             return
-        place = self._order.next(len(self._ready) + 1)
+        place = self._order.next(len(self.ready) + 1)
         if place == 0:
             return
         task = self.holder
         task.state = RUNNABLE
         self._run_due()
         following = self._take(place - 1)
-        self._ready.append(task)
+        self.ready.append(task)
         self.calls += 1
         try:
             self._hand_over(task, following)
@@ -200,7 +185,7 @@ class Kernel:
         self.holder = task
         task.state = RUNNING
         if self.closing and task is not self.main:
-            self._end(task)
+            self._ending.end(task)
         if task.pending is not None:
             self._raise_pending(task)
 
@@ -234,7 +219,7 @@ class Kernel:
     def _make_ready(self, task: Task) -> None:
         if task.state is PARKED:
             task.state = RUNNABLE
-            self._ready.append(task)
+            self.ready.append(task)
 
     def _next(self) -> Task:
         """The task that runs next. Moves time only if nothing else is left at this instant."""
@@ -244,37 +229,36 @@ class Kernel:
             self._collect()
         while True:
             if self.closing:
-                return self._ready.popleft() if self._ready else self.main
+                return self.ready.popleft() if self.ready else self.main
             self._run_due()
             if self._posts:
                 self._run_posts()
                 continue
-            if self._ready:
+            if self.ready:
                 return self._choose()
-            next_ns = self._first_ns()
+            next_ns = self._heap.first_ns()
             if self._ask is not None:
                 bell, ask_ns = self._ask_quiet(self._ask)
-                if bell is not None or self._ready:
+                if bell is not None or self.ready:
                     continue
-                earlier_ns = self._first_ns()
+                earlier_ns = self._heap.first_ns()
                 next_ns = min((t for t in (earlier_ns, ask_ns) if t is not None), default=None)
             self._move(next_ns)
 
     def _choose(self) -> Task:
-        count = len(self._ready)
+        count = len(self.ready)
         return self._take(self._order.next(count) if self.choosing and count > 1 else 0)
 
     def _take(self, place: int) -> Task:
-        task = self._ready[place]
-        del self._ready[place]
+        task = self.ready[place]
+        del self.ready[place]
         task.state = RUNNING
         return task
 
     def _collect(self) -> None:
         """Let go of cycles, and of events that were taken back long before their time."""
         gc.collect(1)
-        self._heap[:] = [entry for entry in self._heap if entry[2] is not None]
-        heapq.heapify(self._heap)
+        self._heap.tidy()
 
     def _ask_quiet(self, function: Callable[[int], tuple[Any, int | None]]) -> tuple[Any, int | None]:
         try:
@@ -285,7 +269,7 @@ class Kernel:
             return None, None
         if bell is not None:
             self._ring(bell)
-            if not self._ready:
+            if not self.ready:
                 self._ask = None
                 self.raise_in_main(InternalError("when_quiet: needed a bell somebody waits on, nobody did"))
         elif ask_ns is not None and ask_ns <= self.now:
@@ -352,7 +336,8 @@ class Kernel:
         if task.polls <= FREE_POLLS:
             return
         after_ns = self.now + POLL_NS
-        if not self._ready and not self._posts and self._ask is None and not (self._heap and self._heap[0][0] <= after_ns):
+        first_ns = self._heap.first_ns()
+        if not self.ready and not self._posts and self._ask is None and (first_ns is None or first_ns > after_ns):
             self.now = after_ns
             return
         self.pause(after_ns)
@@ -361,17 +346,17 @@ class Kernel:
         """Telling the time is allowed while a task ends; going on for ever is not."""
         task.polls += 1
         if task is not self.main and task.polls > FREE_POLLS:
-            self._end(task)
+            self._ending.end(task)
 
     def _look_at_clock(self, task: Task) -> None:
         self._follow_clock()
         if task.polls > FREE_POLLS:
             self.pause(self.now)
             return
-        first_ns = self._first_ns()
-        while not self._ready and first_ns is not None and first_ns <= self.pace.now_ns():
+        first_ns = self._heap.first_ns()
+        while not self.ready and first_ns is not None and first_ns <= self.pace.now_ns():
             self._run_due()
-            first_ns = self._first_ns()
+            first_ns = self._heap.first_ns()
 
     def pause(self, until_ns: int) -> None:
         """Let others run until `until_ns`, without a new allowance of free polls."""
@@ -390,7 +375,7 @@ class Kernel:
             raise RuntimeError(f"world: needed an open world, it was closing when thread {name} was to start")
         task = Task(name)
         self.all_tasks.append(task)
-        self._ready.append(task)
+        self.ready.append(task)
         return task
 
     def run_task(self, task: Task, function: Callable[[], Any]) -> None:
@@ -439,9 +424,9 @@ class Kernel:
 
     def quiet(self) -> bool:
         """Whether no event is due and no other task can run at this instant."""
-        if self._ready or self._posts:
+        if self.ready or self._posts:
             return False
-        first_ns = self._first_ns()
+        first_ns = self._heap.first_ns()
         return first_ns is None or first_ns > (self.now if self.virtual else self.pace.now_ns())
 
     # the end -----------------------------------------------------------------------------------------------------------------
@@ -450,60 +435,7 @@ class Kernel:
         """Let every other task end, each in turn; called by the main task."""
         self.closing = True
         self._ask = None
-        main = self.main
-        main.pending = None
-        self._ready = deque(task for task in self.all_tasks if task is not main)
-        for task in self._ready:
-            task.state = RUNNABLE  # so that nobody wakes it a second time
-        while self._ready:
-            self._ready.popleft().gate.release()
-            self._await_baton()
-            self.holder = main
-
-    def _await_baton(self) -> None:
-        """Wait, in the main task, until the others have ended; not for one that makes no call for a long time."""
-        calls = self.calls
-        while True:
-            try:
-                if self.main.gate.acquire(timeout=GRACE_S):
-                    return
-            except KeyboardInterrupt as interrupt:
-                self.failure = self.failure or interrupt
-                continue
-            task = self.holder
-            if calls == self.calls and task.state is not DONE:
-                why = f"has run real code for {GRACE_S:g} s (blocked in a socket or a C extension? an endless loop?)"
-                self._refuse(task, why)
-                return self._lose(task)
-            calls = self.calls
-
-    def _end(self, task: Task) -> None:
-        """Raise SystemExit in `task`. One that catches it, again and again, is reported and led out of its handlers, one by one."""
-        task.refusals += 1
-        if task.refusals == MOST_REFUSALS:
-            why = f"caught SystemExit {MOST_REFUSALS} times and went on; do not catch BaseException there"
-            self._refuse(task, why)
-        if task.refusals >= MOST_REFUSALS + MOST_HANDLERS:
-            self._lose(task)
-            self.main.gate.release()
-            task.gate.acquire()  # for good
-        if task.refusals >= MOST_REFUSALS - 1:
-            before, task.frames = task.frames, frames_here()
-            leave_handler([frame for frame in task.frames if frame in before])  # those in which it goes round
-        raise SystemExit
-
-    def _refuse(self, task: Task, why: str) -> None:
-        """Report that `task` does not end."""
-        if self.failure is None:
-            text = f"world: needed every thread to end with it, task {task.name} {why}:\n{stack_in(task.ident)}"
-            self.failure = RuntimeError(text)
-
-    def _lose(self, task: Task) -> None:
-        """Go on without `task`, which did not end. Its thread stays, but keeps nobody from ending the process."""
-        task.state = LOST
-        self.tasks.pop(task.ident, None)
-        self.all_tasks.remove(task)
-        task.let_go()
+        self._ending.unwind()
 
     def close(self) -> None:
         """From here on nobody is a task of this world."""

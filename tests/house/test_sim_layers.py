@@ -9,7 +9,7 @@ import pytest
 
 ROOT = pathlib.Path(__file__).parents[2] / "sim"
 FLOORS = {
-    0: "seam task order pace stacks trace",  # words of the kernel: it knows no device and no patch
+    0: "seam task order pace stacks trace heap ending",  # words of the kernel: it knows no device and no patch
     1: "kernel check",
     2: "locks watch standins",  # what waits in it
     3: "settings lane uart faults profiles flow tty",  # a terminal: it knows neither pyserial nor devices

@@ -12,9 +12,10 @@ import time
 import pytest
 import serial
 
-import sim.kernel
+import sim.ending
 from sim import SimDeadlock, World
-from sim.kernel import MOST_REFUSALS, Kernel
+from sim.ending import MOST_REFUSALS
+from sim.kernel import Kernel
 from sim.stacks import Watchdog
 from tests.programs import ENVIRONMENT
 
@@ -72,7 +73,7 @@ def test_a_thread_that_only_asks_for_the_time_is_reported_too():
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")  # it ends outside its world
 def test_a_thread_in_real_code_is_left_behind(monkeypatch):
     """A thread that ends its world blocked in a socket is named after a grace, and harmless when it comes back."""
-    monkeypatch.setattr(sim.kernel, "GRACE_S", 0.05)
+    monkeypatch.setattr(sim.ending, "GRACE_S", 0.05)
     here, there = socket.socketpair()
     with here, there:
 
