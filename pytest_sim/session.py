@@ -78,6 +78,14 @@ class Session:
         finally:
             self.watch.end()
 
+    @pytest.hookimpl(wrapper=True)
+    def pytest_fixture_setup(self, fixturedef: pytest.FixtureDef[Any]) -> Generator[None, Any, Any]:
+        """Tell the worlds of a test from those that fixtures of a wider scope open."""
+        if fixturedef.scope == "function":
+            return (yield)
+        with self.watch.sharing():
+            return (yield)
+
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
         """Skip what this session cannot do."""

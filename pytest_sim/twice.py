@@ -1,16 +1,19 @@
 """`--sim-check-determinism`: each test that opened a world runs twice, with its fixtures, and must do the same again.
 
-Laws: a test that opened no world runs once, since there is nothing to compare; so does one that did not pass, and one in a world
-that others share. What is compared is every event of every world in virtual time, in order.
+Laws: a test that opened no world runs once, since there is nothing to compare; so does one that did not pass. What is compared is
+every event, in order, of every world in virtual time that the test or a fixture of its own opened: what fixtures of a wider scope open
+belongs to several tests.
 
-Hypothesis is given one seed for both runs of a test, with which it also leaves its database alone. It may still draw other examples
-after the first run, since it takes constants from the modules that are imported by then: where two runs of its tests differ, the second
-is compared with a third.
+Hypothesis is given one seed for both runs of a test. It may still draw other examples after the first run: it takes constants from
+the modules that are imported by then, and old failures that no longer fail are gone from its database. So where two runs with examples
+differ, the second is compared with a third.
 """
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -42,13 +45,13 @@ class Twice:
         return True
 
     def _reports(self, item: pytest.Item, nextitem: pytest.Item | None) -> list[pytest.TestReport]:
-        drawn = self._seed_examples(item)
-        first = runtestprotocol(item, log=False, nextitem=nextitem)
-        if not self._watch.traces or self._watch.open or not all(made.passed for made in first):
-            return first
-        found, second = self._again(item, nextitem)
-        if found is not None and drawn and second is None:
+        with _one_seed(seed_of(self._options.seed, name_of(item))):
+            first = runtestprotocol(item, log=False, nextitem=nextitem)
+            if not self._watch.traces or not all(made.passed for made in first):
+                return first
             found, second = self._again(item, nextitem)
+            if found is not None and second is None and self._watch.drawn:
+                found, second = self._again(item, nextitem)
         if second is not None:
             return second
         if found is not None:
@@ -70,17 +73,19 @@ class Twice:
             made.sections.append(("determinism", f"passed in the first run, not in the second\n{found or 'the same events'}"))
         return found, reports
 
-    def _seed_examples(self, item: pytest.Item) -> bool:
-        """Give Hypothesis a seed for a test of its own, if nobody else did; whether it is one."""
-        hypothesis: Any = sys.modules.get("hypothesis")
-        function = getattr(item, "obj", None)
-        if hypothesis is None or not hypothesis.is_hypothesis_test(function):
-            return False
-        function = getattr(function, "__func__", function)
-        seeded = getattr(function, "_hypothesis_state_machine_class", function)
-        if getattr(seeded, "_hypothesis_internal_use_seed", None) is None:
-            hypothesis.seed(seed_of(self._options.seed, name_of(item)))(seeded)
-        return True
+
+@contextmanager
+def _one_seed(seed: int) -> Iterator[None]:
+    """Give Hypothesis this seed, as `--hypothesis-seed` does, if nobody gave it one."""
+    core: Any = sys.modules.get("hypothesis.core")
+    if core is None or core.global_force_seed is not None:
+        yield
+        return
+    core.global_force_seed = seed
+    try:
+        yield
+    finally:
+        core.global_force_seed = None
 
 
 def _difference(first: list[Any], second: list[Any]) -> str | None:

@@ -162,9 +162,9 @@ class TestMethods:
 
 
 def test_state_machines_are_given_one_seed_too(checked):
-    """Their class is what has one."""
+    """As a test case, and run by a test."""
     result = checked("""
-from hypothesis.stateful import RuleBasedStateMachine, rule
+from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
 
 class Machine(RuleBasedStateMachine):
     def __init__(self):
@@ -180,8 +180,11 @@ class Machine(RuleBasedStateMachine):
 
 TestMachine = Machine.TestCase
 TestMachine.settings = settings(deadline=None, max_examples=5, stateful_step_count=5)
+
+def test_machine():
+    run_state_machine_as_test(Machine, settings=TestMachine.settings)
 """)
-    result.assert_outcomes(passed=1)
+    result.assert_outcomes(passed=2)
 
 
 def test_a_failure_that_was_mended_is_no_difference(suite, pytester):
@@ -225,6 +228,28 @@ def test_two(shared):
 def test_count():
     assert ran == [1, 2]
 """).assert_outcomes(passed=3)
+
+
+def test_a_world_that_a_fixture_of_several_tests_opened_and_closed_is_not_compared(checked):
+    """It is there in the first run only; the test's own world is compared."""
+    checked("""
+ran = []
+
+@pytest.fixture(scope="module")
+def measured():
+    with World(9) as world:
+        send(world, b"once")
+        return world.trace.hash
+
+def test_one(measured):
+    ran.append(1)
+    with World(9) as world:
+        send(world, b"once")
+    assert world.trace.hash == measured
+
+def test_count():
+    assert ran == [1, 1]
+""").assert_outcomes(passed=2)
 
 
 def test_constants_of_a_module_imported_in_the_first_run_are_no_difference(checked, pytester):
