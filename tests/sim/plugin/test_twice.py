@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hypothesis.core
 import pytest
 
 SEND = """
@@ -159,6 +160,7 @@ class TestMethods:
 """)
     result.assert_outcomes(passed=1, failed=1)
     result.stdout.fnmatch_lines(["*they part in world 1 after"])
+    assert hypothesis.core.global_force_seed is None
 
 
 def test_state_machines_are_given_one_seed_too(checked):
