@@ -182,7 +182,7 @@ def main(words: list[str] | None = None) -> int:
         print(f"audio_meter: {error}", file=sys.stderr)
         return 1
     losses, lost_s, clipped = (sum(getattr(level, name) for level in seen) for name in ("losses", "lost_s", "clipped"))
-    print(f"{len(seen)} intervals: lost {losses} times, {lost_s * 1e3:.1f} ms; {clipped} samples clipped")
+    print(f"intervals: {len(seen)}, losses: {losses} ({lost_s * 1e3:.1f} ms), clipped samples: {clipped}")
     return 1 if losses else 0
 
 

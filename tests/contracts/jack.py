@@ -13,10 +13,12 @@ import shutil
 import subprocess
 import time
 from collections.abc import Callable
+from typing import TypeVar
 
 SHARED = pathlib.Path("/dev/shm")
 SEMAPHORE_KEY = "0x282929"  # JACK_SEMAPHORE_KEY in JACK's shm.c
 LIMIT_S = 10
+T = TypeVar("T")
 OUTPUT, INPUT = "PortAudio:out_", "PortAudio:in_"
 
 
@@ -40,19 +42,20 @@ class JackServer:
             self.close()
             raise
 
-    def _until(self, done: Callable[[], bool], what: str) -> None:
-        """Try again until it is done: on a busy machine the server may not have time for a client."""
+    def _until(self, done: Callable[[], T], what: str) -> T:
+        """What `done()` returns once it is something: on a busy machine the server may not have time for a client."""
         until_s = time.monotonic() + LIMIT_S
-        while not done():
+        while not (found := done()):
             if self._process.poll() is not None or time.monotonic() > until_s:
                 raise RuntimeError(f"jackd {self.name}: needed {what} within {LIMIT_S} s, was not; run jackd by hand and look")
+        return found
 
     def _run(self, *command: str) -> str:
         return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
 
     def join(self) -> None:
         """Lead the outputs of PortAudio's streams to the inputs, each to the one of the same number. They must run."""
-        ports = self._run("jack_lsp").split()
+        ports = self._until(lambda: self._run("jack_lsp").split(), "its ports")
         outputs, inputs = (sorted((port for port in ports if port.startswith(of)), key=number) for of in (OUTPUT, INPUT))
         for output, input in zip(outputs, inputs, strict=True):
             self._until(lambda pair=(output, input): self._connect(*pair), f"{output} joined to {input}")

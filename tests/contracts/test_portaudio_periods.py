@@ -17,7 +17,7 @@ from tests.contracts.calls import record
 
 LOOP = json.loads((pathlib.Path(__file__).parent / "portaudio_jack_loop.json").read_text())
 DELAYS = {int(blocksize): frames for blocksize, frames in LOOP["loop_delay_frames"].items()}
-DELAYS |= {1: 257, 7: 263, 100: 356, 511: 767, 4096: 4352}  # measured in the same way
+DELAYS |= {1: 257, 100: 356, 511: 767}  # measured in the same way
 GAPS = {int(blocksize): gaps for blocksize, gaps in LOOP["callbacks_per_host_period_pattern"].items()}
 BURSTS = {0: 1, 64: 4, 128: 2, 256: 1, 480: 1, 1024: 1}  # callbacks in one host period that has any
 
@@ -55,7 +55,7 @@ def test_callbacks_come_in_bursts(card, blocksize):
             assert round((second.dac_s - first.dac_s) * card.rate, 3) == blocksize
 
 
-@pytest.mark.parametrize("blocksize", [48, 100, 192])
+@pytest.mark.parametrize("blocksize", [48, 100])
 @pytest.mark.parametrize("kind", ["InputStream", "OutputStream", "Stream"])
 def test_blocks_that_do_not_divide_a_period(card, kind, blocksize):
     """A block that is recorded comes when its last frame is there; one that is only played, when its first frame is wanted."""

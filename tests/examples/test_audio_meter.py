@@ -146,7 +146,7 @@ def test_the_program_runs():
     finished = run()
     assert (0, "") == (finished.returncode, finished.stderr)
     assert finished.stdout.count(" rms  -9.03  peak  -6.02 dBFS ") == 40
-    assert finished.stdout.endswith("40 intervals: lost 0 times, 0.0 ms; 0 samples clipped\n")
+    assert finished.stdout.endswith("intervals: 40, losses: 0 (0.0 ms), clipped samples: 0\n")
 
 
 def test_the_program_says_what_was_lost(capsys):
@@ -154,7 +154,7 @@ def test_the_program_says_what_was_lost(capsys):
     assert main(["--xrun", "100", "--xrun", "150", "--duration", "1"]) == 1
     printed = capsys.readouterr().out
     assert printed.count("  lost 5.3 ms\n") == 2
-    assert printed.endswith("20 intervals: lost 2 times, 10.7 ms; 0 samples clipped\n")
+    assert printed.endswith("intervals: 20, losses: 2 (10.7 ms), clipped samples: 0\n")
     assert main(["--unplug", "0.5"]) == 1
     told = capsys.readouterr()
     assert told.out.count("dBFS") == 9
