@@ -151,10 +151,9 @@ class CallbackStream(Stream):
                 self._filled, taken = self._filled + take, taken + take
             if call:
                 if self._result == CONTINUE:
-                    self._times.currentTime = seconds(now_ns)
-                    self._times.inputBufferAdcTime = 0.0 if self._in is None else seconds(link.input_ns(taken - self._size))
-                    self._times.outputBufferDacTime = 0.0 if self._out is None else seconds(link.output_ns(given))
-                    self._call(flags)
+                    adc_s = 0.0 if self._in is None else seconds(link.input_ns(taken - self._size))
+                    dac_s = 0.0 if self._out is None else seconds(link.output_ns(given))
+                    self._call(flags, now_ns, adc_s, dac_s)
                 self._filled = 0
             given += self._give(played, given, min(give, self._left))
         link.play(played)
@@ -167,26 +166,25 @@ class CallbackStream(Stream):
             self._left -= count
         return count
 
-    def _call(self, flags: int) -> None:
+    def _call(self, flags: int, now_ns: int, adc_s: float, dac_s: float) -> None:
         """Call the callback with a full block of input, for a block of output."""
-        opening, block_in, block_out = self.opening, self._in, self._out
+        opening, times, block_in, block_out = self.opening, self._times, self._in, self._out
+        times.inputBufferAdcTime, times.currentTime, times.outputBufferDacTime = adc_s, seconds(now_ns), dac_s
         if block_in is not None:
             self._digest.update(block_in.data)
         result = opening.callback(
             ffi.NULL if block_in is None else block_in.pointer, ffi.NULL if block_out is None else block_out.pointer,
-            self._size, self._times, flags, opening.userdata,
+            self._size, times, flags, opening.userdata,
         )  # fmt: skip
-        self._result = max(self._result, result)
+        self._result = max(self._result, result if result in (CONTINUE, COMPLETE) else ABORT)
         if block_out is not None:
             self._pending = block_out.take()
             self._left = 0 if self._result == ABORT else self._size
-            self._count(block_out.data, bytes((flags, result)))
+            self._digest.update(block_out.data)
             block_out.poison()
-        else:
-            self._count(bytes((flags, result)))
+        self._count(bytes((flags, self._result)))
         if block_in is not None:
             block_in.poison()
-        times = self._times
         times.inputBufferAdcTime = times.currentTime = times.outputBufferDacTime = _NOT_A_NUMBER
 
     def _pay(self, flags: int) -> None:
@@ -197,10 +195,8 @@ class CallbackStream(Stream):
             if self._result != CONTINUE or self._in is None or link.microphone is None or link.speaker is None:
                 return
             self._in.put(0, link.microphone.block(number)[:, : self.opening.input_channels])
-            self._times.currentTime = seconds(self._kernel.now)
-            self._times.inputBufferAdcTime = seconds(link.microphone.clock.time_ns((number - 1) * link.period))
-            self._times.outputBufferDacTime = seconds(link.output_ns(0))
-            self._call(flags | OUTPUT_OVERFLOW)
+            adc_s = seconds(link.microphone.clock.time_ns((number - 1) * link.period))
+            self._call(flags | OUTPUT_OVERFLOW, self._kernel.now, adc_s, seconds(link.output_ns(0)))
             self._left = 0
             link.speaker.lost += link.period
             link.speaker.log("xrun", f"output overflow, {link.period} frames lost")

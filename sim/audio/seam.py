@@ -35,8 +35,7 @@ library: PortAudio | None = None  # of the open world, once somebody needs it
 
 def patches(opened: Timeline) -> Iterable[tuple[Any, str, Any]]:
     """What to replace, as (object, name, value), while `opened` is open."""
-    here: Any = sys.modules[__name__]
-    driver: Any = sys.modules.get(NAME)
+    here, driver = sys.modules[__name__], _driver()
     yield here, "world", opened
     yield here, "library", None
     yield sys, "unraisablehook", _unraisablehook(opened, sys.unraisablehook)
@@ -59,9 +58,15 @@ def close_streams() -> None:
     """Close what was left open, and have sounddevice forget it."""
     if library is not None:
         library.close_streams()
-    driver: Any = sys.modules.get(NAME)
+    driver = _driver()
     if driver is not None:
         driver._last_callback, driver._initialized = None, 1
+
+
+def _driver() -> Any:
+    """The sounddevice that calls us, if it was imported."""
+    driver: Any = sys.modules.get(NAME)
+    return driver if isinstance(getattr(driver, "_lib", None), Dispatcher) else None
 
 
 def host_of(opened: Timeline, where: str) -> Host:
@@ -165,7 +170,7 @@ def install() -> None:
     if not any(isinstance(finder, _Finder) for finder in sys.meta_path):
         sys.meta_path.insert(0, _Finder())
     driver: Any = sys.modules.get(NAME)
-    if driver is not None and hasattr(driver, "_lib"):
+    if isinstance(driver, ModuleType) and hasattr(driver, "_lib"):  # else a program has put something of its own there
         _adopt(driver)
 
 

@@ -108,6 +108,22 @@ def test_without_sounddevice_there_are_worlds_but_no_sound_cards():
     assert f"microphone 'mic': {text}speaker 'speaker': {text}No module named 'sounddevice'\n" == run(NO_SOUNDDEVICE, program)
 
 
+def test_something_else_of_the_name_is_left_alone():
+    """A program may have put its own stand-in for sounddevice there."""
+    program = """
+        import sys, types, unittest.mock
+        for stand_in in (types.SimpleNamespace(), unittest.mock.MagicMock(), types.ModuleType("sounddevice")):
+            sys.modules["sounddevice"] = stand_in
+            for name in [name for name in sys.modules if name.split(".")[0] == "sim"]:
+                del sys.modules[name]
+            import sim
+            with sim.World() as world:
+                pass
+            assert not isinstance(getattr(stand_in, "_lib", None), sim.audio.seam.Dispatcher)
+    """
+    assert "" == run(program)
+
+
 def test_sim_alone_imports_neither_sounddevice_nor_cffi():
     """A program of serial ports pays nothing."""
     program = """
