@@ -81,6 +81,7 @@ class BlockingStream(Stream):
     # host periods -----------------------------------------------------------------------------------------------------------------
 
     def _launch(self) -> None:
+        self.link.begin(self._kernel.now)
         self._schedule()
 
     def _schedule(self) -> None:

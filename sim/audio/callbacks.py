@@ -90,6 +90,7 @@ class CallbackStream(Stream):
     # the thread -----------------------------------------------------------------------------------------------------------------
 
     def _run(self) -> None:
+        self.link.begin(self._kernel.now)  # here: on the wall clock the thread may have taken its time to begin
         while self._wait() and self._cycle():
             pass
         if not self._kernel.closing:
@@ -119,10 +120,10 @@ class CallbackStream(Stream):
         else:
             self._exchange()
             link.advance()
-        missed = link.missed(self._kernel.now)
-        if missed:
-            self._lose(missed)
-        used = (self._kernel.now - begin_ns) * self.rate / (link.period * 1e9)
+        now_ns = self._kernel.now
+        if now_ns > link.due_ns:
+            self._lose(link.missed(now_ns))
+        used = (now_ns - begin_ns) * self.rate / (link.period * 1e9)
         self.load = LOAD_MEMORY * self.load + (1 - LOAD_MEMORY) * used
         return self._result != ABORT
 

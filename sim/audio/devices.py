@@ -88,6 +88,8 @@ class Device:
 
     def fails_at(self, frame: int, count: int) -> bool:
         """Whether a fault takes one of `count` frames from `frame` on; it is logged."""
+        if not self._xruns:
+            return False
         first = frame - (self._first_frame or 0)
         blocks = range(first // self.period, (first + count - 1) // self.period + 1)
         hits = self._xruns.intersection(blocks)
@@ -142,6 +144,7 @@ class Microphone(Device):
         self._source = as_source(source, name, rate, channels)
         self.rooms: list[Room] = []
         self._heard: tuple[int, npt.NDArray[np.float64]] | None = None
+        self._silence = np.zeros((period, channels))
 
     def block(self, number: int) -> npt.NDArray[np.float64]:
         """What it took in block `number` of the grid: float64[period, channels]. Not to be written to."""
@@ -152,16 +155,17 @@ class Microphone(Device):
     def _hear(self, first: int) -> npt.NDArray[np.float64]:
         taken = self.clock.taken_between(first, first + self.period)
         times = taken / self.clock.hz
-        heard = np.zeros((self.period, self.channels))
+        heard = self._silence
         if self._source is not None:
             values = self._kernel.call(f"microphone {self.name!r}: source", self._source, taken, times)
-            if values is not None:
-                heard += values if values.ndim == 2 else values[:, None]
+            if values is not None:  # else it failed, and the run is over
+                heard = np.broadcast_to(values.reshape(self.period, -1), heard.shape)
         for room in self.rooms:
-            heard += room.heard(taken, times)
-        for at in self.clock.inserts:
-            if first <= at < first + self.period:
-                heard[at - first] = 0
+            heard = heard + room.heard(taken, times)
+        inserted = [at - first for at in self.clock.inserts if first <= at < first + self.period]
+        if inserted:
+            heard = heard.copy()
+            heard[inserted] = 0
         return heard
 
 
@@ -198,7 +202,9 @@ class Speaker(Device):
     def play(self, first: int, samples: npt.NDArray[np.float32]) -> None:
         """Play `samples`, with as many channels as a stream has, from frame `first` on."""
         if samples.shape[1] < self.channels:
-            samples = np.pad(samples, ((0, 0), (0, self.channels - samples.shape[1])))
+            played = np.zeros((len(samples), self.channels), np.float32)
+            played[:, : samples.shape[1]] = samples
+            samples = played
         self._add(first, samples)
 
     def insert_silence(self, first: int, count: int) -> None:

@@ -19,8 +19,8 @@ INPUT_UNDERFLOW, INPUT_OVERFLOW, OUTPUT_UNDERFLOW, OUTPUT_OVERFLOW = 1, 2, 4, 8 
 class Link:
     """Joins a stream to a microphone, a speaker or both.
 
-    Attributes: `period` (frames), `block` (of the grid, the one that comes next), `slot` (the next frame of the speaker),
-    `flags` (what went wrong since they were last taken).
+    Attributes: `period` (frames), `block` (of the grid, the one that comes next), `due_ns` (when it is there), `slot` (the next frame
+    of the speaker), `flags` (what went wrong since they were last taken).
     """
 
     def __init__(self, microphone: Microphone | None, speaker: Speaker | None) -> None:
@@ -28,7 +28,7 @@ class Link:
         assert driver is not None
         self.microphone, self.speaker, self._driver = microphone, speaker, driver
         self.period = driver.period
-        self.block = self.slot = self.flags = 0
+        self.block = self.slot = self.flags = self.due_ns = 0
         self._one_clock = microphone is None or speaker is None or microphone.clock.same_as(speaker.clock)
 
     @property
@@ -46,11 +46,6 @@ class Link:
         """Frames of output that wait between two clocks."""
         return 0 if self._one_clock else self.period
 
-    @property
-    def due_ns(self) -> int:
-        """When the next block is there."""
-        return self._driver.clock.time_ns(self.block * self.period)
-
     def input_ns(self, frame: int) -> int:
         """When frame `frame` of the next block was taken; negative: of one before."""
         assert self.microphone is not None
@@ -67,6 +62,7 @@ class Link:
         if self.microphone is not None:
             self.microphone.start_at((self.block - 1) * self.period)
             self._one_clock = self.speaker is None or self.microphone.clock.same_as(self.speaker.clock)
+        self._pass(0)
         if self.speaker is not None:
             self.slot = self.speaker.clock.first_at(self.due_ns) + self.reserve
             self.speaker.start_at(self.slot)
@@ -107,8 +103,7 @@ class Link:
 
     def advance(self) -> None:
         """The next block is done with."""
-        self.block += 1
-        self.slot += self.period
+        self._pass(1)
 
     def skip(self, blocks: int, *, lost: bool, silence: bool) -> None:
         """Lose `blocks` blocks: `lost` ones of input, and as much output, for which there is `silence`."""
@@ -121,8 +116,12 @@ class Link:
             self.speaker.insert_silence(self.slot, frames)
             self.speaker.log("xrun", f"output underflow, {frames} frames inserted")
             self.flags |= OUTPUT_UNDERFLOW
+        self._pass(blocks)
+
+    def _pass(self, blocks: int) -> None:
         self.block += blocks
-        self.slot += frames
+        self.slot += blocks * self.period
+        self.due_ns = self._driver.clock.time_ns(self.block * self.period)
 
     def take_flags(self) -> int:
         """What went wrong since the last time."""

@@ -8,7 +8,6 @@ machine without PortAudio too. A program that never imports sounddevice pays not
 
 from __future__ import annotations
 
-import ctypes.util
 import importlib.util
 import sys
 from collections.abc import Callable, Iterable, Sequence
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
 
 NAME = "sounddevice"
 LIBRARY = "portaudio"
-_find_library = ctypes.util.find_library
+STAND_IN = "simulated PortAudio"  # the path of ours, where there is no real one
 
 world: Timeline | None = None  # the open one
 library: PortAudio | None = None  # of the open world, once somebody needs it
@@ -140,7 +139,7 @@ class Dispatcher:
         if self._real is None:
             from .portaudio import PortAudio
 
-            path = _find_library(LIBRARY)
+            path = _find_portaudio()
             self._real = PortAudio(None, 0) if path is None else self._ffi.dlopen(path)
             if initialize:
                 self._real.Pa_Initialize()
@@ -211,7 +210,7 @@ class _Loader(Loader):
             try:
                 self._real.exec_module(module)
             except OSError:
-                if _find_library(LIBRARY) is not None:
+                if _find_portaudio() is not None:
                     raise
             else:
                 _adopt(module)
@@ -219,17 +218,26 @@ class _Loader(Loader):
         _exec_without_portaudio(self._real, module)
 
 
+def _find_portaudio() -> str | None:
+    import ctypes.util  # here, because a program of serial ports needs none of it
+
+    path = ctypes.util.find_library(LIBRARY)
+    return None if path == STAND_IN else path
+
+
 def _exec_without_portaudio(loader: Any, module: Any) -> None:
+    import ctypes.util
+
     import _sounddevice
 
-    real_ffi = _sounddevice.ffi
-    ctypes.util.find_library = lambda name: "simulated" if name == LIBRARY else _find_library(name)
+    real_ffi, real_find = _sounddevice.ffi, ctypes.util.find_library
+    ctypes.util.find_library = lambda name: STAND_IN if name == LIBRARY else real_find(name)
     _sounddevice.ffi = _Ffi(real_ffi)
     try:
         loader.exec_module(module)
     finally:
         _sounddevice.ffi = real_ffi
-        ctypes.util.find_library = _find_library
+        ctypes.util.find_library = real_find
     module._ffi = real_ffi
 
 

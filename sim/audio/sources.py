@@ -6,7 +6,6 @@ Law: sample n is the same whoever asks, when, and in however large pieces, as fa
 from __future__ import annotations
 
 import os
-import wave
 from collections.abc import Callable
 from typing import Any
 
@@ -89,6 +88,8 @@ def _full_scale(array: npt.NDArray[Any], where: str) -> Samples:
 
 
 def _wav(path: str | os.PathLike[str], where: str, rate: int) -> Samples:
+    import wave  # here, because few need it
+
     try:
         with wave.open(os.fspath(path), "rb") as file:
             data, width, channels, found = file.readframes(-1), file.getsampwidth(), file.getnchannels(), file.getframerate()

@@ -84,7 +84,6 @@ class Stream:
             raise Refused(Code.STREAM_IS_NOT_STOPPED)
         self._check_plugged()
         self._reset()
-        self.link.begin(self._kernel.now)
         self.state = STARTING
         self.log("start")
         self._launch()
@@ -149,7 +148,7 @@ class Stream:
         raise NotImplementedError
 
     def _launch(self) -> None:
-        """Have the host call when the first block is due."""
+        """Begin with the next block, and have the host call when it is due."""
         raise NotImplementedError
 
     def _halt(self, *, drain: bool) -> None:
