@@ -6,9 +6,10 @@ Frames go both ways: A5 5A, kind, size of the body, body, CRC-32 of kind, size a
     kind 2  SET    to the sensor     u16 rate in Hz, 0 to be silent
     kind 3  STATE  the answer to it  u16 rate in Hz, u32 how many DATA it has sent since power-on: the next one's number
 
-Laws. What arrives whole is delivered, once and in order; nothing else is. Each DATA frame that the sensor sent during a reading is
-counted once, as good, corrupt or lost: numbers show the gaps, and the STATE before and after shows what is missing at the ends. A
-SET says what should be, not what should change, so it may be sent again until it is answered.
+Laws. What arrives whole is delivered, once and in order; nothing else is. Each DATA frame that was sent during a reading is counted
+once, as good, corrupt or lost: numbers show the gaps, and the STATE before and after shows what is missing at the ends. (Numbers
+wrap: behind a gap of 32768 frames or more the sum is still right, but what comes is taken for repeated.) A SET says what should be,
+not what should change, so it may be sent again until it is answered.
 
 The CRC-32 finds up to six wrong bits in a frame for certain; of heavier damage one in 2^32 passes.
 """
@@ -46,7 +47,7 @@ class State(NamedTuple):
     """What the sensor says of itself."""
 
     rate_hz: int
-    count: int
+    sent: int
 
 
 class Sample(NamedTuple):
@@ -147,8 +148,8 @@ class Reading:
             self.repeated += 1
             return
         self.miss(ahead, rejected)
-        turn, acceleration = (tuple(c * unit for c in part) for part, unit in
-                              ((counts[:3], TURN_UNIT), (counts[3:], ACCELERATION_UNIT)))  # fmt: skip
+        turn = tuple(count * TURN_UNIT for count in counts[:3])
+        acceleration = tuple(count * ACCELERATION_UNIT for count in counts[3:])
         self.samples.append(Sample(self.begin + self.counted, arrival_s, turn, acceleration))
 
     def miss(self, count: int, rejected: int) -> None:
@@ -179,7 +180,7 @@ class Imu:
         self._thread = threading.Thread(target=self._read, name=f"imu {port}", daemon=True)
         self._thread.start()
         try:
-            self._count = self._set(0).count  # it may still be sending for somebody who went away
+            self._sent = self._set(0).sent  # it may still be sending for somebody who went away
         except BaseException:
             self.close()
             raise
@@ -200,7 +201,7 @@ class Imu:
 
     def start(self, rate_hz: int = 100) -> None:
         """Has the sensor send `rate_hz` samples per second."""
-        self._reading = Reading(rate_hz, self._count)
+        self._reading = Reading(rate_hz, self._sent)
         self._framer.rejected = 0
         self._set(rate_hz)
 
@@ -208,9 +209,9 @@ class Imu:
         """Has it be silent; what came since `start`, and what did not."""
         if self._reading is None:
             raise ValueError(f"imu {self._serial.port}: needed start() before stop(), was not started")
-        self._count = self._set(0).count
+        self._sent = self._set(0).sent
         reading, self._reading = self._reading, None
-        reading.miss((self._count - reading.begin - reading.counted) % 2**32, self._framer.rejected)
+        reading.miss((self._sent - reading.begin - reading.counted) % 2**32, self._framer.rejected)
         return reading
 
     def read_for(self, duration_s: float, rate_hz: int = 100) -> Reading:

@@ -15,8 +15,10 @@ import math
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 try:
     import serial
@@ -41,9 +43,10 @@ class Body:
         self._rate = float(np.linalg.norm(self.turn))
         self._axis = self.turn / (self._rate or 1.0)
 
-    def upward(self, time_s: float) -> np.ndarray:
+    def upward(self, time_s: float) -> NDArray[np.float64]:
         """The direction of up as the body sees it: it turns the other way round (Rodrigues 1840)."""
-        up, axis, angle = np.array([0.0, 0.0, 1.0]), self._axis, -self._rate * time_s
+        angle, axis = -self._rate * time_s, self._axis
+        up: NDArray[np.float64] = np.array([0.0, 0.0, 1.0])
         across, along = np.cross(axis, up), axis * (axis @ up)
         return up * math.cos(angle) + across * math.sin(angle) + along * (1 - math.cos(angle))
 
@@ -61,6 +64,7 @@ class SimulatedImu(SerialDevice):
         self.rate_hz, self.count = 0, count
         self.frames: list[bytes] = []
         self._framer = Framer()
+        self._timer: Any = None
 
     def on_data(self, data: bytes) -> None:
         for kind, values in self._framer.feed(data):
@@ -69,10 +73,9 @@ class SimulatedImu(SerialDevice):
 
     def _set(self, rate_hz: int) -> None:
         if rate_hz in RATES_HZ and rate_hz != self.rate_hz:
-            if self.rate_hz:
+            if self._timer is not None:
                 self._timer.cancel()
-            if rate_hz:
-                self._timer = self.every(1 / rate_hz, self._measure)
+            self._timer = self.every(1 / rate_hz, self._measure) if rate_hz else None
             self.rate_hz = rate_hz
         self.send(pack(STATE, self.rate_hz, self.count))
 
@@ -88,7 +91,8 @@ class SimulatedImu(SerialDevice):
 
 def summary(reading: Reading, outages: int) -> str:
     """What the reading was like, in three lines."""
-    lines = [f"{reading.good} samples: {reading.lost} lost, {reading.corrupt} corrupt, {reading.repeated} repeated, {outages} outages"]
+    counts = f"{reading.lost} lost, {reading.corrupt} corrupt, {reading.repeated} repeated, {outages} outages"
+    lines = [f"{reading.good} samples: {counts}"]
     if reading.good > 1:
         first, last = reading.samples[0], reading.samples[-1]
         rate_hz = (last.number - first.number) / (last.arrival_s - first.arrival_s)
@@ -117,7 +121,7 @@ def arguments(words: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--duration", type=float, default=10.0, metavar="S", help="length of the reading (default 10)")
     parser.add_argument("--rate", type=int, default=100, metavar="HZ", help="samples per second (default 100)")
     parser.add_argument("--seed", type=int, default=0, help="of the simulated noise (default 0)")
-    parser.add_argument("--latency-ms", type=int, default=16, metavar="MS", help="of the simulated adapter, 1 to 255 (default 16)")
+    parser.add_argument("--latency-ms", type=int, default=16, metavar="MS", help="of the simulated adapter (default 16)")
     options = parser.parse_args(words)
     if not 0 < options.duration < math.inf:
         parser.error(f"argument --duration: needed seconds above 0, was {options.duration:g}")

@@ -75,8 +75,9 @@ def milliseconds(low, high_s, step=1):
 
 
 FRAMES = round(FIRST_S * 100)
+SMALL = faults(FRAMES * FRAME_BYTES, ("drop", "flip", "duplicate", "insert"), 1, n_frames=FRAMES)
 BEARABLE = st.one_of(
-    faults(FRAMES * FRAME_BYTES, ("drop", "flip", "duplicate", "insert"), 1, n_frames=FRAMES).filter(len).map(lambda one: next(iter(one))),
+    SMALL.filter(len).map(lambda schedule: next(iter(schedule))),
     st.builds(Stall, milliseconds(0, FIRST_S), milliseconds(1, STALL_S)),
     st.builds(lambda frame, delay_s: Delay(frame=frame, delay_s=delay_s), st.integers(0, FRAMES - 1), milliseconds(1, DELAY_S)),
     st.builds(Noise, milliseconds(0, FIRST_S), milliseconds(1, NOISE_S), st.sampled_from([0.1, 0.5, 1.0])),
@@ -117,7 +118,7 @@ def falls(schedule):
 
 
 def test_the_least_stall_that_fells_the_pole():
-    """Of all schedules of up to three faults Hypothesis ends with one stall; 20 ms less, and the pole stands, wherever it comes."""
+    """Of all schedules of up to three faults Hypothesis ends with one stall; one 20 ms shorter fells it nowhere."""
     options = settings(database=None, deadline=None)
     smallest = find(st.lists(STALLS | DROPS, max_size=3).map(FaultSchedule), falls, settings=options, random=random.Random(0))
     assert smallest == FaultSchedule([Stall(at_s=0.02, duration_s=0.38)])

@@ -196,8 +196,9 @@ def whole(frames, data):
 def check(schedule, profile=QUICK, driver=Imu):
     """The laws of the driver, for a line with these faults."""
     reading, twin, data = read(schedule, LONG_S, driver, profile=profile)
-    assert [sample.number for sample in reading.samples] == whole(twin.frames, data)  # whatever came whole is delivered, once; nothing else is
-    assert reading.good + reading.corrupt + reading.lost == twin.count  # each one sent is counted once
+    # Whatever came whole is delivered, once, and nothing else is.
+    assert [sample.number for sample in reading.samples] == whole(twin.frames, data)
+    assert reading.good + reading.corrupt + reading.lost == twin.count
     assert min(reading.corrupt, reading.lost) >= 0
 
 

@@ -178,7 +178,7 @@ def another_order():
 
 
 def sound_and_serial():
-    """A duplex stream in its own thread, with lost blocks, drift, room and noise, whose callback wakes a thread that uses a port."""
+    """A duplex stream with lost blocks, drift, a room and noise, whose callback wakes a thread that uses a port."""
     import numpy as np
     import sounddevice
 
@@ -252,7 +252,7 @@ def test_another_process_changes_nothing(here):
 
 
 def test_another_load_changes_nothing(here):
-    """A thread outside the world that takes the interpreter away all the time, and a process that takes the core, change nothing."""
+    """A thread outside the world that takes the interpreter away, and a process that takes the core, change nothing."""
     stop, before = threading.Event(), sys.getswitchinterval()
 
     def spin():
