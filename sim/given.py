@@ -22,11 +22,22 @@ def as_device(device: Any) -> Any:
         _check_settings(device)
         if not any(hasattr(device, hook) for hook in HOOKS):
             raise TypeError(f"device {device!r}: needed an object with any of {', '.join(HOOKS)}, was one with none; subclass SerialDevice")
+        _check_hooks(device)
         return device
     if not inspect.isgeneratorfunction(device):
         raise TypeError(f"device {device.__name__}: needed a generator function or an object with hooks, was a function; yield in it")
     _check_arguments(device)
     return GeneratorDevice(device)
+
+
+def _check_hooks(device: Any) -> None:
+    """A hook is called and returns: the body of a coroutine or a generator would never run."""
+    for name in (*HOOKS, "on_line", "on_frame"):
+        hook = getattr(device, name, None)
+        if inspect.iscoroutinefunction(hook) or inspect.isgeneratorfunction(hook) or inspect.isasyncgenfunction(hook):
+            kind, found = type(device).__name__, "a generator function" if inspect.isgeneratorfunction(hook) else "an async one"
+            raise TypeError(f"device {kind}: needed {name} to be an ordinary function, was {found}; to wait, use after(), or write the "
+                            "whole device as a generator")
 
 
 def _check_arguments(function: Callable[..., Any]) -> None:

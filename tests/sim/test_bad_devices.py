@@ -41,6 +41,29 @@ def test_a_generator_device_takes_one_argument(device, count):
     assert expected == str(failure.value)
 
 
+def _generator(device, *found):
+    yield sim.sleep(1)
+
+
+async def _coroutine(device, *found):
+    pass
+
+
+async def _both(device, *found):
+    yield
+
+
+@pytest.mark.parametrize("function", [_generator, _coroutine, _both])
+@pytest.mark.parametrize(
+    "base, hook", [(SerialDevice, "on_open"), (SerialDevice, "on_data"), (sim.LineDevice, "on_line"), (object, "on_close")]
+)
+def test_a_hook_that_would_never_run_is_refused(base, hook, function):
+    """A call of a coroutine or of a generator function does nothing: the device would be silent for ever, and nobody told."""
+    device = type("Imu", (base,), {hook: function})()
+    with World() as world, pytest.raises(TypeError, match=f"device Imu: needed {hook} to be an ordinary function, was a"):
+        world.serial("imu", device)
+
+
 @pytest.mark.parametrize("delay_s", [-1, float("nan"), float("inf"), "x"])
 def test_a_delay_is_a_number_of_seconds(delay_s):
     """Events lie in the future."""
