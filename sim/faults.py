@@ -285,6 +285,10 @@ class FaultSchedule:
     def __repr__(self) -> str:
         return f"FaultSchedule([{', '.join(map(repr, self._faults))}])"
 
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        """Hypothesis, and IPython, print it as `repr` does: it would else say how it was drawn."""
+        printer.text(repr(self))
+
     def to_json(self) -> str:
         """A JSON list; bytes as hex."""
         return json.dumps([{"kind": type(fault).__name__, **_plain(asdict(fault))} for fault in self._faults])

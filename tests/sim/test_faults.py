@@ -339,3 +339,16 @@ def test_the_smallest_schedule_is_found():
     """Of all schedules that lose the last frame, the one Hypothesis ends with is a single drop."""
     smallest = find(faults(10, n_frames=5), lambda schedule: b"ghij" not in received(schedule)[0])
     assert len(smallest) == 1
+
+
+def test_hypothesis_prints_a_schedule_as_python():
+    """The failing example is what `repr` says, also where Hypothesis would tell how it was drawn."""
+
+    @settings(database=None, max_examples=50)
+    @given(faults(n_bytes=1, kinds=["flip"], max_faults=2))
+    def fails(schedule):
+        assert not len(schedule)
+
+    with pytest.raises(AssertionError) as caught:
+        fails()
+    assert "schedule=FaultSchedule([Flip(byte=0)])" in "\n".join(caught.value.__notes__)
