@@ -72,7 +72,7 @@ class Ports:
         Raises:
             TypeError, ValueError: as `World.serial`.
         """
-        real = self._hil.get(name.removeprefix(SCHEME))
+        real = self._hil.get(name.removeprefix(SCHEME)) if isinstance(name, str) else None  # `World.serial` refuses it
         faults = tuple(faults)
         if real is not None:
             self._used.add(real.name)

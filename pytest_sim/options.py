@@ -80,7 +80,7 @@ def options_of(config: pytest.Config) -> Options:
         seed,
         _clock(given("sim_clock"), config.getini("sim_clock"), bool(hil)),
         config.getini("sim_check_determinism") if check is None else check,
-        given("sim_trace"),
+        _folder(given("sim_trace")),
         hil,
     )
 
@@ -100,6 +100,17 @@ def _clock(given: str | None, default: str, hil: bool) -> str:
     if not CLOCKS.fullmatch(clock):
         raise pytest.UsageError(f"--sim-clock: needed `virtual`, `wall` or `x` and a number, was {clock!r}; for example x10")
     return clock
+
+
+def _folder(given: str | None) -> str | None:
+    if given is not None:
+        try:
+            os.makedirs(given, exist_ok=True)
+        except OSError as error:
+            raise pytest.UsageError(
+                f"--sim-trace: needed a folder, or a place to make one, was {given!r} ({error.strerror}); choose another"
+            ) from None
+    return given
 
 
 def hash_seed() -> str:

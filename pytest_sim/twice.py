@@ -62,6 +62,7 @@ class Twice:
     def _again(self, item: pytest.Item, nextitem: pytest.Item | None) -> tuple[str | None, list[pytest.TestReport] | None]:
         """How another run differed from the last one, and its reports if it did not pass."""
         before = self._watch.traces
+        self._watch.end()
         self._watch.begin(keep=True)
         reports = runtestprotocol(item, log=False, nextitem=nextitem)
         found = _difference(before, self._watch.traces)

@@ -41,7 +41,11 @@ def test_twice(port):
 def test_class(port):
     with pytest.raises(TypeError, match="'imu'|Echo"):
         port("imu", Echo)
-""").assert_outcomes(passed=2)
+
+def test_no_name(port):
+    with pytest.raises(TypeError, match="needed a name as text, was Echo"):
+        port(Echo())
+""").assert_outcomes(passed=3)
 
 
 def test_what_other_fixtures_do_happens_in_the_world(suite):

@@ -21,6 +21,10 @@ from tests.programs import ENVIRONMENT, ROOT
         (["--sim-seed=one"], "--sim-seed: needed a whole number from 0 or `random`, was 'one'"),
         (["--sim-clock=x"], "--sim-clock: needed `virtual`, `wall` or `x` and a number, was 'x'; for example x10"),
         (["-o", "sim_clock=fast"], "--sim-clock: needed `virtual`, `wall` or `x` and a number, was 'fast'; for example x10"),
+        (
+            ["--sim-trace=test_it.py"],
+            "--sim-trace: needed a folder, or a place to make one, was 'test_it.py' (File exists); choose another",
+        ),
         (["--hil", "imu"], "--hil: needed NAME=PATH or NAME=PATH,BAUD, was 'imu'; for example imu=/dev/ttyUSB0,115200"),
         (["--hil", "=/dev/null"], "--hil: needed NAME=PATH or NAME=PATH,BAUD, was '=/dev/null'; for example imu=/dev/ttyUSB0,115200"),
         (["--hil", "imu="], "--hil: needed NAME=PATH or NAME=PATH,BAUD, was 'imu='; for example imu=/dev/ttyUSB0,115200"),
@@ -74,6 +78,18 @@ def test_none():
     before = files[0].read_bytes()
     suite(text, "--sim-trace=traces/here")
     assert files[0].read_bytes() == before
+
+
+def test_the_first_run_of_a_checked_test_is_written(suite, pytester):
+    """With `--sim-check-determinism` as without: the worlds of one run, not of both."""
+    text = "def test_plug(world):\n    world.serial('plug')\n    serial.Serial('plug').close()\n"
+    written = []
+    for check in ([], ["--sim-check-determinism"]):
+        folder = pytester.path / f"traces{len(check)}"
+        suite(text, f"--sim-trace={folder}", *check).assert_outcomes(passed=1)
+        written += [file.read_bytes() for file in folder.iterdir()]
+    assert len(written) == 2
+    assert written[0] == written[1]
 
 
 def test_nothing_is_left_when_the_session_ends(suite):
