@@ -58,7 +58,7 @@ def port(request: pytest.FixtureRequest, world: World) -> Ports:
 
 @pytest.fixture
 def approx_time(world: World) -> Callable[..., Any]:
-    """A function: `approx_time(t_s, sim=1e-6, hil=0.02)` equals times that near, by whether time is virtual or the wall's."""
+    """A function: `approx_time(t_s, sim=0.0, hil=0.02)` equals times that near, by whether time is virtual or the wall's."""
 
     def approx(t_s: float, *, sim: float = 0.0, hil: float = 0.02) -> Any:
         return pytest.approx(t_s, rel=0, abs=sim if world.clock == "virtual" else hil)
