@@ -212,8 +212,8 @@ class World(Timeline):
 
         Args:
             source: what it hears: a function of time (it is given float64[n], seconds from the opening of the world, and returns
-                [n] or [n, channels], full scale +-1, of these times alone), an array of such samples or of integer ones, the path of
-                a WAV file, or None for silence. An array and a file begin when the world opens, and silence follows them.
+                [n] or [n, channels], full scale +-1, of these times alone), an array of such samples or of integer ones, the path
+                of a WAV file, or None for silence. An array and a file begin when the world opens, and silence follows them.
             rate: samples per second; no other rate can be opened.
             channels: how many a program can have at most.
             period: frames that the card hands over at a time.

@@ -1,10 +1,10 @@
 """How blocks of any size are made of host periods: PortAudio's buffer adaption, without the buffers.
 
-Laws: a stream with blocks of `size` frames over periods of `period` frames calls its callback as soon as a block of input is full and
-the last block of output has been given away; in between, frames go from period to block and from block to period in order, none is
-lost or repeated. A duplex stream begins with one block of silence on its way out, because an output frame is asked for before the
-input that it answers is complete: it costs `size` frames of latency. A stream whose size is left open (0) gets whole periods and pays
-nothing.
+Laws: a stream with blocks of `size` frames over periods of `period` frames calls its callback as soon as a block of input is
+full and the last block of output has been given away; in between, frames go from period to block and from block to period in
+order, none is lost or repeated. A duplex stream begins with one block of silence on its way out, because an output frame is
+asked for before the input that it answers is complete: it costs `size` frames of latency. A stream whose size is left open (0)
+gets whole periods and pays nothing.
 
 These are the laws of PortAudio's `pa_process.c` for a host whose buffer size is not known beforehand, as with JACK.
 """

@@ -1,9 +1,9 @@
 """A stream without a callback: `read` and `write` wait.
 
-Laws: between the program and each device is a ring of at least three host periods. Input that finds its ring full is lost, and the next
-`read` says so; a ring of output that runs dry is silence, from the first `write` on, and the next `write` says so. A program that waits in
-`read` or `write` for more than a ring holds loses nothing. A ring that cannot change costs nothing: the host periods
-that pass then are counted when somebody looks.
+Laws: between the program and each device is a ring of at least three host periods. Input that finds its ring full is lost, and
+the next `read` says so; a ring of output that runs dry is silence, from the first `write` on, and the next `write` says so. A
+program that waits in `read` or `write` for more than a ring holds loses nothing. A ring that cannot change costs nothing: the
+host periods that pass then are counted when somebody looks.
 """
 
 from __future__ import annotations
@@ -78,14 +78,16 @@ class BlockingStream(Stream):
         self._overflowed = self._underflowed = False
         self._playing = self._draining = False
 
-    # host periods -----------------------------------------------------------------------------------------------------------------
+    # host periods -----------------------------------------------------------------------------------------------------------
 
     def _launch(self) -> None:
         self.link.begin(self._kernel.now)
         self._schedule()
 
     def _schedule(self) -> None:
-        self._entry = self._kernel.at(self.link.due_ns, self._period, owner=f"stream {self.number} of {self.link.devices[0].name!r}")
+        self._entry = self._kernel.at(
+            self.link.due_ns, self._period, owner=f"stream {self.number} of {self.link.devices[0].name!r}"
+        )
 
     def _period(self) -> None:
         self._entry = None
@@ -151,7 +153,7 @@ class BlockingStream(Stream):
             speaker.log("xrun", f"output underflow, {gap} frames inserted")
         self.link.play(np.pad(played, ((0, gap), (0, 0))) if gap else played)
 
-    # reading and writing --------------------------------------------------------------------------------------------------------
+    # reading and writing ----------------------------------------------------------------------------------------------------
 
     @property
     def readable(self) -> int:
@@ -216,7 +218,7 @@ class BlockingStream(Stream):
         for bell, _ in self._waiters:
             self._kernel.wake(bell)
 
-    # the end --------------------------------------------------------------------------------------------------------------------
+    # the end ----------------------------------------------------------------------------------------------------------------
 
     def _halt(self, *, drain: bool) -> None:
         if drain and self.state is ACTIVE:

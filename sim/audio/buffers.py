@@ -1,10 +1,10 @@
 """The memory that a callback gets, and the sample formats in it.
 
-Laws: one block of memory per direction and stream, used again for every callback and filled with poison in between, so that a program
-that keeps a view instead of a copy, or leaves part of its output unwritten, sees it. Devices have samples of float, full scale 1. A float
-becomes an integer as in PortAudio: times the largest one, cut towards zero, clipped; what PortAudio adds by default, dither, is left
-out, so that runs are alike. An integer becomes a float by the power of two. So n comes back from a loop one step nearer to zero,
-but of int24 and int32, where 24 bits come back as they were.
+Laws: one block of memory per direction and stream, used again for every callback and filled with poison in between, so that a
+program that keeps a view instead of a copy, or leaves part of its output unwritten, sees it. Devices have samples of float,
+full scale 1. A float becomes an integer as in PortAudio: times the largest one, cut towards zero, clipped; what PortAudio adds
+by default, dither, is left out, so that runs are alike. An integer becomes a float by the power of two. So n comes back from a
+loop one step nearer to zero, but of int24 and int32, where 24 bits come back as they were.
 
 Source of the conversions: PortAudio's `pa_converters.c`.
 """
@@ -58,7 +58,9 @@ def encode(samples: Samples, form: Format) -> npt.NDArray[np.uint8]:
         return np.ascontiguousarray(samples, np.float32).view(np.uint8).reshape(frames, -1)
     half = 1 << (form.bits - 1)
     if form.bits > 16:
-        wide = np.trunc(np.multiply(samples, LARGEST + 1, dtype=np.float64))  # a product of floats, in which the largest is 2 ** 31
+        wide = np.trunc(
+            np.multiply(samples, LARGEST + 1, dtype=np.float64)
+        )  # a product of floats, in which the largest is 2 ** 31
         data = np.clip(wide, -LARGEST - 1, LARGEST).astype("<i4").view(np.uint8).reshape(frames, -1, 4)
         return np.ascontiguousarray(data[:, :, 4 - form.size :]).reshape(frames, -1)
     steps = np.trunc(np.asarray(samples, np.float32) * np.float32(half - 1)) + form.zero

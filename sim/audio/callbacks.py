@@ -1,8 +1,9 @@
 """A stream with a callback.
 
-Laws: the callback runs in a thread of the stream, which is a task of the world, at the end of a host period, as often as the buffer adaption
-says. It may wait. If it returns after the end of the next period, the periods that ended meanwhile are lost, in both
-directions. What it returns counts: 1 (complete) plays what is pending and then ends, 2 (abort) ends now and throws this block away.
+Laws: the callback runs in a thread of the stream, which is a task of the world, at the end of a host period, as often as the
+buffer adaption says. It may wait. If it returns after the end of the next period, the periods that ended meanwhile are lost, in
+both directions. What it returns counts: 1 (complete) plays what is pending and then ends, 2 (abort) ends now and throws this
+block away.
 """
 
 from __future__ import annotations
@@ -73,8 +74,10 @@ class CallbackStream(Stream):
         if self._runner is threading.current_thread():
             if self.state is not ACTIVE:
                 return
-            self._host.forbid(f"stream {self.number} of {self.link.devices[0].name!r}: needed stop, abort and close from outside the "
-                              "callback, was inside, where PortAudio waits for ever; raise CallbackStop or CallbackAbort")
+            self._host.forbid(
+                f"stream {self.number} of {self.link.devices[0].name!r}: needed stop, abort and close from outside the "
+                "callback, was inside, where PortAudio waits for ever; raise CallbackStop or CallbackAbort"
+            )
             raise Refused(Code.INTERNAL_ERROR)
         self._result = max(self._result, COMPLETE if drain else ABORT)
         if not drain:
@@ -87,7 +90,7 @@ class CallbackStream(Stream):
     def _wake(self) -> None:
         self._kernel.wake(self._bell)
 
-    # the thread -----------------------------------------------------------------------------------------------------------------
+    # the thread -------------------------------------------------------------------------------------------------------------
 
     def _run(self) -> None:
         self.link.begin(self._kernel.now)  # here: on the wall clock the thread may have taken its time to begin
@@ -145,7 +148,9 @@ class CallbackStream(Stream):
             link.play(played)
             return
         taken = given = 0
-        for take, call, give in steps(self._size, link.period, self._filled, self._left, self._in is not None, self._out is not None):
+        for take, call, give in steps(
+            self._size, link.period, self._filled, self._left, self._in is not None, self._out is not None
+        ):
             if self._in is not None and take:
                 assert heard is not None
                 self._in.put(self._filled, heard[taken : taken + take, : self.opening.input_channels])

@@ -1,7 +1,7 @@
 """Whether a stream can be opened.
 
-Law: what is checked, in which order, and what is answered are those of PortAudio 19.6: first what `pa_front.c` checks for every host API
-(`ValidateOpenStreamParameters`), then what the host API checks, which here is like JACK.
+Law: what is checked, in which order, and what is answered are those of PortAudio 19.6: first what `pa_front.c` checks for every
+host API (`ValidateOpenStreamParameters`), then what the host API checks, which here is like JACK.
 """
 
 from __future__ import annotations

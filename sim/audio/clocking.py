@@ -1,7 +1,7 @@
 """The clock of a converter: when it takes or plays each sample.
 
-Laws: sample n comes at n / (rate * (1 + ppm / 10^6)) seconds from the opening of the world, rounded down to a nanosecond; all of it
-in integers, so that an error never adds up. A sample that the converter drops or inserts moves every later one by one.
+Laws: sample n comes at n / (rate * (1 + ppm / 10^6)) seconds from the opening of the world, rounded down to a nanosecond; all
+of it in integers, so that an error never adds up. A sample that the converter drops or inserts moves every later one by one.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Clock:
         return self.true_rate == other.true_rate and not self._edges and not other._edges
 
     def slip(self, drops: Iterable[int], inserts: Iterable[int]) -> None:
-        """Never deliver the samples `drops`; deliver one more, which nobody took, before each of `inserts`. Both count what is taken."""
+        """Never deliver the samples `drops`; deliver one that nobody took before each of `inserts`. Both count what is taken."""
         shift, inserted = 0, []
         for at, step in sorted([(at, 1) for at in drops] + [(at, -1) for at in inserts]):
             here = at - shift  # as which `at` would be delivered

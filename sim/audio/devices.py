@@ -1,7 +1,7 @@
 """Microphones and speakers: what they hear and play, on their own clocks.
 
-Laws: a device runs on its clock whether or not a program listens; its host periods are a grid that begins when the world opens. What
-it hears in one period is asked of its source once, whoever reads it. Every frame is accounted for: a microphone's frame
+Laws: a device runs on its clock whether or not a program listens; its host periods are a grid that begins when the world opens.
+What it hears in one period is asked of its source once, whoever reads it. Every frame is accounted for: a microphone's frame
 reaches each stream or is counted in `lost`; a frame of silence that a speaker played because nothing was there is counted in
 `inserted`, and one that a program gave but nobody could hear in its `lost`.
 """
@@ -58,7 +58,7 @@ class Device:
         return f"<{type(self).__name__} {self.name}, {'plugged in' if self.plugged else 'unplugged'}>"
 
     def unplug(self) -> None:
-        """Pull the plug: callbacks cease, and reading, writing and starting fail. Streams have to be opened anew after `replug`."""
+        """Pull the plug: callbacks cease; reading, writing and starting fail. After `replug`, streams have to be opened anew."""
         if self.plugged:
             self.plugged = False
             self.log("unplug")
@@ -83,7 +83,11 @@ class Device:
         """A stream begins with `frame`: from the first one on, the blocks and samples of faults are counted."""
         if self._first_frame is None:
             self._first_frame = frame
-            placed = [(type(fault), fault.frame) for fault in self.faults if isinstance(fault, (Drop, Insert)) and fault.frame is not None]
+            placed = [
+                (type(fault), fault.frame)
+                for fault in self.faults
+                if isinstance(fault, (Drop, Insert)) and fault.frame is not None
+            ]
             self.clock.slip(*([frame + at for kind, at in placed if kind is wanted] for wanted in (Drop, Insert)))
 
     def fails_at(self, frame: int, count: int) -> bool:
@@ -250,19 +254,30 @@ class Speaker(Device):
 class Room:
     """What a microphone hears of a speaker, made by `World.room`.
 
-    With as many channels on both sides each is heard for itself, as over a cable; else each channel of the microphone hears the sum.
+    With as many channels on both sides each is heard for itself, as over a cable; else each of the microphone hears the sum.
     Between two clocks of one rate the delay is rounded to whole frames and the samples are exact; else they are interpolated.
     """
 
-    def __init__(self, world: Timeline, speaker: Speaker, microphone: Microphone, delay_s: float, gain: float, noise: float) -> None:
+    def __init__(
+        self, world: Timeline, speaker: Speaker, microphone: Microphone, delay_s: float, gain: float, noise: float
+    ) -> None:
         where = f"room of {getattr(speaker, 'name', speaker)!r} and {getattr(microphone, 'name', microphone)!r}"
         if not isinstance(speaker, Speaker) or not isinstance(microphone, Microphone):
-            raise TypeError(f"{where}: needed a speaker and a microphone, in this order; make them with World.speaker and World.microphone")
+            raise TypeError(
+                f"{where}: needed a speaker and a microphone, in this order; make them with World.speaker and World.microphone"
+            )
         if speaker._world is not world or microphone._world is not world:
             raise ValueError(f"{where}: needed devices of this world, was one of another; make both here")
         for what, value, low in (("delay_s", delay_s, 0), ("gain", gain, None), ("noise", noise, 0)):
-            if isinstance(value, bool) or not isinstance(value, (int, float)) or not np.isfinite(value) or (low is not None and value < low):
-                raise ValueError(f"{where}: needed a finite {what}{'' if low is None else ' from 0'}, was {value!r}; give a number")
+            if (
+                isinstance(value, bool)
+                or not isinstance(value, (int, float))
+                or not np.isfinite(value)
+                or (low is not None and value < low)
+            ):
+                raise ValueError(
+                    f"{where}: needed a finite {what}{'' if low is None else ' from 0'}, was {value!r}; give a number"
+                )
         self.speaker, self.microphone = speaker, microphone
         self.delay_s, self.gain, self.noise = delay_s, gain, noise
         self._seed = [world.seed, zlib.crc32(microphone.name.encode()), zlib.crc32(speaker.name.encode()), len(microphone.rooms)]

@@ -1,7 +1,8 @@
 """The sound cards of one world, as PortAudio's table of devices has them.
 
-Laws: a microphone and a speaker of one name are one device. Devices keep their number; the first microphone and the first speaker are the
-defaults. As in reality a device that was unplugged stays in the table, and goes when PortAudio is terminated and initialised again.
+Laws: a microphone and a speaker of one name are one device. Devices keep their number; the first microphone and the first
+speaker are the defaults. As in reality a device that was unplugged stays in the table, and goes when PortAudio is terminated
+and initialised again.
 """
 
 from __future__ import annotations
@@ -48,7 +49,9 @@ class Host:
         """Make one."""
         row = self._row("microphone", name)
         if row.microphone is not None:
-            raise ValueError(f"microphone {name!r}: needed a name that is free, a microphone of this world had it; choose another")
+            raise ValueError(
+                f"microphone {name!r}: needed a name that is free, a microphone of this world had it; choose another"
+            )
         made = row.microphone = Microphone(self.world, name, *args)
         self._keep(row, made)
         self.default_microphone = self.default_microphone or made

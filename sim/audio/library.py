@@ -1,7 +1,7 @@
 """The functions of PortAudio that are about itself, its host APIs and its devices, over the simulated ones.
 
-Laws: arguments and results are those of PortAudio 19.6, and what is refused is answered with the code that it has. Nothing raises where the
-real function returns.
+Laws: arguments and results are those of PortAudio 19.6, and what is refused is answered with the code that it has. Nothing
+raises where the real function returns.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class Library:
     def close_streams(self) -> None:
         """Close every stream that is open."""
 
-    # the library ------------------------------------------------------------------------------------------------------------------
+    # the library ------------------------------------------------------------------------------------------------------------
 
     def Pa_GetVersion(self) -> int:
         """The release, as a number."""
@@ -99,7 +99,7 @@ class Library:
         code, text = (0, "") if self._host is None else self._host.last_error
         return self._answer("error", ffi.new("PaHostErrorInfo*", (IN_DEVELOPMENT, code, self._text(text.encode()))))
 
-    # host APIs and devices ----------------------------------------------------------------------------------------------------
+    # host APIs and devices --------------------------------------------------------------------------------------------------
 
     @coded
     def Pa_GetHostApiCount(self) -> int:
@@ -171,7 +171,7 @@ class Library:
         """Bytes of a sample."""
         return format_of(value & ~NON_INTERLEAVED).size
 
-    # looking things up ----------------------------------------------------------------------------------------------------------
+    # looking things up ------------------------------------------------------------------------------------------------------
 
     def _check_initialized(self) -> None:
         if not self._initialized:

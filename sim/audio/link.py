@@ -1,9 +1,9 @@
 """What one stream exchanges with its devices, host period by host period.
 
-Laws: a stream runs on the grid of one device, its microphone if it has one. It begins with the next host period that ends. A period is
-exchanged whole or lost whole, and what is lost is counted at the device and logged. Two devices with one clock never part; two with
-different clocks have a reserve of one period between them, and when it is used up or doubled, a period of silence is inserted or a
-period of output is thrown away.
+Laws: a stream runs on the grid of one device, its microphone if it has one. It begins with the next host period that ends. A
+period is exchanged whole or lost whole, and what is lost is counted at the device and logged. Two devices with one clock never
+part; two with different clocks have a reserve of one period between them, and when it is used up or doubled, a period of
+silence is inserted or a period of output is thrown away.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ INPUT_UNDERFLOW, INPUT_OVERFLOW, OUTPUT_UNDERFLOW, OUTPUT_OVERFLOW = 1, 2, 4, 8 
 class Link:
     """Joins a stream to a microphone, a speaker or both.
 
-    Attributes: `period` (frames), `block` (of the grid, the one that comes next), `due_ns` (when it is there), `slot` (the next frame
-    of the speaker), `flags` (what went wrong since they were last taken).
+    Attributes: `period` (frames), `block` (of the grid, the one that comes next), `due_ns` (when it is there), `slot` (the next
+    frame of the speaker), `flags` (what went wrong since they were last taken).
     """
 
     def __init__(self, microphone: Microphone | None, speaker: Speaker | None) -> None:

@@ -1,7 +1,7 @@
 """What `sounddevice._lib` is in a world: PortAudio over simulated devices.
 
-Laws: those of `library.py`; a handle was never that of another stream, not even of another world, and is never the address of one of
-the real library.
+Laws: those of `library.py`; a handle was never that of another stream, not even of another world, and is never the address of
+one of the real library.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class PortAudio(Library):
         self._numbers = 0
         self._kept: list[Any] = []  # memory that programs may still look at
 
-    # opening and closing --------------------------------------------------------------------------------------------------------
+    # opening and closing ----------------------------------------------------------------------------------------------------
 
     @coded
     def Pa_IsFormatSupported(self, inputs: Any, outputs: Any, rate: float) -> None:
@@ -89,7 +89,7 @@ class PortAudio(Library):
             _, stream = self._streams.popitem()
             stream.close()
 
-    # starting, stopping and asking ----------------------------------------------------------------------------------------------
+    # starting, stopping and asking ------------------------------------------------------------------------------------------
 
     @coded
     def Pa_SetStreamFinishedCallback(self, stream: Any, callback: Any) -> None:
@@ -144,7 +144,7 @@ class PortAudio(Library):
         except Refused:
             return 0.0
 
-    # samples --------------------------------------------------------------------------------------------------------------------
+    # samples ----------------------------------------------------------------------------------------------------------------
 
     @coded
     def Pa_ReadStream(self, stream: Any, buffer: Any, frames: int) -> Code:
@@ -190,7 +190,7 @@ class PortAudio(Library):
             raise Refused(Code.CANNOT_WRITE_TO_INPUT_STREAM)
         return found.writable
 
-    # looking streams up ---------------------------------------------------------------------------------------------------------
+    # looking streams up -----------------------------------------------------------------------------------------------------
 
     def _find(self, stream: Any) -> Stream:
         self._check_initialized()

@@ -1,9 +1,10 @@
 """Where the real sounddevice meets PortAudio: the library that it calls.
 
-Laws. `sounddevice._lib` asks who calls: a task of the open world gets the PortAudio of that world; anybody else gets the real library if
-this machine has one, and else a PortAudio without devices. A stream is always answered by the library that opened it, so that one left from a
-world that is over is nobody's, and never a pointer for the real library. This is arranged when sounddevice is imported, which succeeds on a
-machine without PortAudio too. A program that never imports sounddevice pays nothing.
+Laws. `sounddevice._lib` asks who calls: a task of the open world gets the PortAudio of that world; anybody else gets the real
+library if this machine has one, and else a PortAudio without devices. A stream is always answered by the library that opened
+it, so that one left from a world that is over is nobody's, and never a pointer for the real library. This is arranged when
+sounddevice is imported, which succeeds on a machine without PortAudio too. A program that never imports sounddevice pays
+nothing.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ world: Timeline | None = None  # the open one
 library: PortAudio | None = None  # of the open world, once somebody needs it
 
 
-# what a world does ----------------------------------------------------------------------------------------------------------------
+# what a world does ----------------------------------------------------------------------------------------------------------
 
 
 def patches(opened: Timeline) -> Iterable[tuple[Any, str, Any]]:
@@ -86,7 +87,7 @@ def _library_of(opened: Any, *, initialized: int = 1) -> PortAudio:
     return library
 
 
-# what sounddevice calls -----------------------------------------------------------------------------------------------------------
+# what sounddevice calls -----------------------------------------------------------------------------------------------------
 
 
 class Dispatcher:
@@ -161,7 +162,7 @@ class Dispatcher:
         return code
 
 
-# how it gets there ------------------------------------------------------------------------------------------------------------------
+# how it gets there ----------------------------------------------------------------------------------------------------------
 
 
 def install() -> None:

@@ -44,7 +44,9 @@ def as_source(source: Any, name: str, rate: int, channels: int) -> Source | None
     try:
         array = np.asarray(source)
     except ValueError as error:
-        raise TypeError(f"{where}: needed a function of time, an array or a WAV file as source, was {source!r} ({error})") from None
+        raise TypeError(
+            f"{where}: needed a function of time, an array or a WAV file as source, was {source!r} ({error})"
+        ) from None
     return _of_array(_full_scale(array, where), where, channels)
 
 
@@ -52,7 +54,9 @@ def _of_function(function: Callable[[npt.NDArray[np.float64]], Any], channels: i
     def samples(numbers: npt.NDArray[np.int64], times: npt.NDArray[np.float64]) -> Samples:
         values = np.asarray(function(times), np.float64)
         if values.shape not in ((len(times),), (len(times), channels)):
-            raise ValueError(f"needed shape {(len(times),)} or {(len(times), channels)}, was {values.shape}; return one sample for each time")
+            raise ValueError(
+                f"needed shape {(len(times),)} or {(len(times), channels)}, was {values.shape}; return one sample for each time"
+            )
         if not np.isfinite(values).all():
             raise ValueError(f"needed finite samples, was {values[~np.isfinite(values)][0]} among them; mend the function")
         return values
@@ -62,7 +66,9 @@ def _of_function(function: Callable[[npt.NDArray[np.float64]], Any], channels: i
 
 def _of_array(array: Samples, where: str, channels: int) -> Source:
     if array.ndim not in (1, 2) or (array.ndim == 2 and array.shape[1] != channels):
-        raise ValueError(f"{where}: needed samples [n] or [n, {channels}], was shape {array.shape}; say channels= or choose columns")
+        raise ValueError(
+            f"{where}: needed samples [n] or [n, {channels}], was shape {array.shape}; say channels= or choose columns"
+        )
     if not np.isfinite(array).all():
         raise ValueError(f"{where}: needed finite samples, was {array[~np.isfinite(array)][0]} among them; mend the array")
 
@@ -83,7 +89,9 @@ def _full_scale(array: npt.NDArray[Any], where: str) -> Samples:
     if kind == "uint8":
         return (array.astype(np.float64) - 128) / 128
     if kind not in _FULL_SCALE:
-        raise TypeError(f"{where}: needed samples of float, int8, int16, int32 or uint8, was {kind}; convert them, full scale is 1.0")
+        raise TypeError(
+            f"{where}: needed samples of float, int8, int16, int32 or uint8, was {kind}; convert them, full scale is 1.0"
+        )
     return array.astype(np.float64) / _FULL_SCALE[kind]
 
 
@@ -98,7 +106,9 @@ def _wav(path: str | os.PathLike[str], where: str, rate: int) -> Samples:
     except (wave.Error, EOFError) as error:
         raise ValueError(f"{where}: needed a WAV file of integer samples, {str(path)!r} was none ({error}); convert it") from None
     if found != rate:
-        raise ValueError(f"{where}: needed a WAV file of {rate} samples per second, {str(path)!r} was {found}; resample it or say rate={found}")
+        raise ValueError(
+            f"{where}: needed a WAV file of {rate} samples per second, {str(path)!r} was {found}; resample it or say rate={found}"
+        )
     if width == 3:
         wide = np.zeros((len(data) // 3, 4), np.uint8)
         wide[:, 1:] = np.frombuffer(data, np.uint8).reshape(-1, 3)

@@ -1,8 +1,8 @@
 """The life of a stream.
 
-Laws: a stream is stopped, starting, active or finished, and then closed. `start` returns when the first host period is there. A stream
-whose callback ended it is finished: no longer active, but not stopped either, until `stop` or `abort`. Each start is followed by one call of
-the finished-callback, never in the thread that stops. `close` of a stream that runs aborts it first.
+Laws: a stream is stopped, starting, active or finished, and then closed. `start` returns when the first host period is there. A
+stream whose callback ended it is finished: no longer active, but not stopped either, until `stop` or `abort`. Each start is
+followed by one call of the finished-callback, never in the thread that stops. `close` of a stream that runs aborts it first.
 """
 
 from __future__ import annotations
@@ -141,7 +141,7 @@ class Stream:
         """What a program may still have pointers to when the stream is closed."""
         return [self.info]
 
-    # what subclasses do -------------------------------------------------------------------------------------------------------
+    # what subclasses do -----------------------------------------------------------------------------------------------------
 
     def _reset(self) -> None:
         """Be as new."""
@@ -159,7 +159,7 @@ class Stream:
         """Have whoever waits for a block look again."""
         raise NotImplementedError
 
-    # what they share ------------------------------------------------------------------------------------------------------------
+    # what they share --------------------------------------------------------------------------------------------------------
 
     def _activate(self) -> None:
         self.state = ACTIVE

@@ -20,7 +20,9 @@ def test_the_delay_of_a_loop_is_the_measured_one(size, delay):
     assert delay == loop_delay(size, 256)
 
 
-@pytest.mark.parametrize(("size", "gaps"), [(64, [0, 0, 0, 1]), (480, [2, 2, 2, 2, 2, 2, 2, 1]), (256, [1]), (512, [2]), (1024, [4])])
+@pytest.mark.parametrize(
+    ("size", "gaps"), [(64, [0, 0, 0, 1]), (480, [2, 2, 2, 2, 2, 2, 2, 1]), (256, [1]), (512, [2]), (1024, [4])]
+)
 def test_callbacks_come_in_the_measured_bursts(size, gaps):
     """The periods between one callback and the next, over and over."""
     counts = calls(size, 256, 200, True, True)

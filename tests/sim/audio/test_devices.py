@@ -37,7 +37,9 @@ def test_a_stream_that_starts_later_hears_what_is_there_then():
     with World() as world:
         world.microphone("mic", source=lambda times: times % 1.0)
         sd.sleep(345)
-        with sd.InputStream(channels=1, callback=lambda data, frames, time, status: heard.append((time.inputBufferAdcTime, data[0, 0]))):
+        with sd.InputStream(
+            channels=1, callback=lambda data, frames, time, status: heard.append((time.inputBufferAdcTime, data[0, 0]))
+        ):
             sd.sleep(50)
     assert heard[0][0] == pytest.approx(0.345, abs=256 / RATE)
     assert [time_s for time_s, _ in heard] == pytest.approx([value for _, value in heard], abs=1e-7)
@@ -76,7 +78,10 @@ def test_a_file_is_heard_as_it_is(tmp_path, width):
         file.setnchannels(2)
         file.setsampwidth(width)
         file.setframerate(8_000)
-        data = b"".join((value + 128 if width == 1 else value << 8 * (width - 1)).to_bytes(width, "little", signed=width > 1) for value in values)
+        data = b"".join(
+            (value + 128 if width == 1 else value << 8 * (width - 1)).to_bytes(width, "little", signed=width > 1)
+            for value in values
+        )
         file.writeframes(data)
     with World() as world:
         world.microphone("mic", source=path, rate=8_000, channels=2)

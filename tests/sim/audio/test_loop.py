@@ -25,7 +25,10 @@ def delay_of(size, *, period=256, delay_s=0.0, dtype="float32"):
         sent.append(frames)
 
     with World() as world:
-        speaker, microphone = world.speaker("card", channels=1, period=period), world.microphone("card", source=None, period=period)
+        speaker, microphone = (
+            world.speaker("card", channels=1, period=period),
+            world.microphone("card", source=None, period=period),
+        )
         world.room(speaker, microphone, delay_s=delay_s)
         with sd.Stream(blocksize=size, dtype=dtype, channels=1, callback=callback) as stream:
             sd.sleep(200)

@@ -18,7 +18,9 @@ def test_callbacks_cease():
     times, finished = [], []
     with World() as world:
         world.microphone("mic", source=None, faults=[Unplug(0.05)])
-        stream = sd.InputStream(channels=1, callback=lambda *_: times.append(world.now_ns), finished_callback=lambda: finished.append(1))
+        stream = sd.InputStream(
+            channels=1, callback=lambda *_: times.append(world.now_ns), finished_callback=lambda: finished.append(1)
+        )
         stream.start()
         sd.sleep(200)
         assert (True, False) == (stream.active, stream.stopped)

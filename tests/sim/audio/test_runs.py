@@ -38,7 +38,9 @@ def test_two_runs_are_alike_whatever_the_hashes():
     outputs = set()
     for seed in ("0", "1", "2"):
         environment = {**os.environ, "PYTHONHASHSEED": seed}
-        outputs.add(subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=True, env=environment).stdout)
+        outputs.add(
+            subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=True, env=environment).stdout
+        )
     assert 1 == len(outputs)
 
 
@@ -155,7 +157,7 @@ def test_a_long_read_is_one_wait():
             assert world.kernel.calls - before <= 3
 
 
-# what cannot work -------------------------------------------------------------------------------------------------------------------
+# what cannot work -----------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -207,7 +209,9 @@ def test_files_that_do_not_fit(tmp_path):
             file.setsampwidth(2)
             file.setframerate(44_100)
             file.writeframes(bytes(40))
-        with pytest.raises(ValueError, match="needed a WAV file of 48000 samples per second, .*sound.wav' was 44100; .* rate=44100"):
+        with pytest.raises(
+            ValueError, match="needed a WAV file of 48000 samples per second, .*sound.wav' was 44100; .* rate=44100"
+        ):
             world.microphone("mic", source=path)
         with pytest.raises(ValueError, match=r"needed samples \[n\] or \[n, 1\], was shape \(10, 2\)"):
             world.microphone("mic", source=path, rate=44_100)
@@ -280,7 +284,9 @@ def test_a_room_that_cannot_be():
                 world.room(speaker, mic, **settings)
 
 
-@pytest.mark.parametrize("make", [lambda: Xrun(-1), lambda: Xrun(1.5), lambda: Drift("1"), lambda: Drift(float("nan")), lambda: Drift(200_000)])
+@pytest.mark.parametrize(
+    "make", [lambda: Xrun(-1), lambda: Xrun(1.5), lambda: Drift("1"), lambda: Drift(float("nan")), lambda: Drift(200_000)]
+)
 def test_faults_that_cannot_be(make):
     """They say so where they are written."""
     with pytest.raises(ValueError, match="needed"):
@@ -307,7 +313,10 @@ def test_a_schedule_of_all_kinds_is_a_value():
 @pytest.mark.parametrize("end", ["stop", "abort", "close"])
 def test_stopping_from_inside_the_callback_ends_the_run(end):
     """PortAudio would wait for itself; the error says what to do."""
-    with pytest.raises(DeviceError, match=r"'mic': needed stop, abort and close from outside.*raise CallbackStop"), World() as world:
+    with (
+        pytest.raises(DeviceError, match=r"'mic': needed stop, abort and close from outside.*raise CallbackStop"),
+        World() as world,
+    ):
         world.microphone("mic", source=None)
         stream = sd.InputStream(callback=lambda *_: getattr(stream, end)())
         stream.start()

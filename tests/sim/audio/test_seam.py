@@ -36,7 +36,9 @@ with sim.World() as world:
 
 def run(*parts):
     """What a program of these parts prints; it must succeed, and say nothing else."""
-    done = subprocess.run([sys.executable, "-c", "\n".join(map(textwrap.dedent, parts))], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", "\n".join(map(textwrap.dedent, parts))], capture_output=True, text=True, timeout=60, check=False
+    )
     assert ("", 0) == (done.stderr, done.returncode), done.stderr
     return done.stdout
 
@@ -177,7 +179,13 @@ def test_a_stream_of_a_world_that_is_over_is_nobodys():
         stream = sd.InputStream(channels=1, callback=lambda *_: None)
         stream.start()
     for _ in range(2):
-        for call in (stream.start, lambda: stream.stop(ignore_errors=False), lambda: stream.active, lambda: stream.stopped, lambda: stream.time):
+        for call in (
+            stream.start,
+            lambda: stream.stop(ignore_errors=False),
+            lambda: stream.active,
+            lambda: stream.stopped,
+            lambda: stream.time,
+        ):
             with pytest.raises(sd.PortAudioError):
                 call()
         assert 0.0 == stream.cpu_load
@@ -196,7 +204,12 @@ def test_leaving_a_world_ends_its_streams(capfd):
         world.microphone("card", source=None)
         world.speaker("card")
         wait = threading.Event()
-        streams = [sd.Stream(callback=lambda *_: None), sd.InputStream(callback=lambda *_: wait.wait()), sd.OutputStream(), sd.Stream()]
+        streams = [
+            sd.Stream(callback=lambda *_: None),
+            sd.InputStream(callback=lambda *_: wait.wait()),
+            sd.OutputStream(),
+            sd.Stream(),
+        ]
         streams.append(sd.InputStream(callback=lambda *_: None, finished_callback=lambda: finished.append(1)))
         for stream in streams:
             stream.start()

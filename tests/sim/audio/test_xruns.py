@@ -37,7 +37,9 @@ def blocks_of(kind, faults, count=12, **settings):
         blocks.append((str(status), data[0][:, 0].copy()))
 
     with World() as world:
-        mic = world.microphone("mic", source=numbered(PERIOD * 50), period=PERIOD, faults=faults if kind != "OutputStream" else ())
+        mic = world.microphone(
+            "mic", source=numbered(PERIOD * 50), period=PERIOD, faults=faults if kind != "OutputStream" else ()
+        )
         speaker = world.speaker("speaker", channels=1, period=PERIOD, faults=faults if kind == "OutputStream" else ())
         with getattr(sd, kind)(channels=1, callback=callback, **settings):
             sd.sleep(PERIOD * count * 1000 // 48_000 + 1)
@@ -52,7 +54,9 @@ def test_a_lost_block_of_input_is_flagged_at_the_next_one():
     assert ["", "", "input overflow", "", "", "input overflow", ""] == [status for status, _ in blocks][:7]
     assert 3 * PERIOD == mic.lost
     assert ["input overflow, 64 frames lost"] * 3 == xruns(world)
-    assert [repr(Xrun(block=2)), repr(Xrun(block=3)), repr(Xrun(block=7))] == [event.data for event in world.trace if event.kind == "fault"]
+    assert [repr(Xrun(block=2)), repr(Xrun(block=3)), repr(Xrun(block=7))] == [
+        event.data for event in world.trace if event.kind == "fault"
+    ]
 
 
 def test_a_lost_block_of_output_is_silence_and_flagged_at_the_next_one():
@@ -83,7 +87,9 @@ def test_a_stream_that_never_drops_input_is_shown_it_late():
 
 def set_of(status):
     """The flags in the order of their bits."""
-    return ", ".join(flag for flag in ("input underflow", "input overflow", "output underflow", "output overflow") if flag in status)
+    return ", ".join(
+        flag for flag in ("input underflow", "input overflow", "output underflow", "output overflow") if flag in status
+    )
 
 
 @given(audio_xruns(n_blocks=20), st.sampled_from([0, 32, 48, 64, 100]))
