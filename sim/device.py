@@ -71,10 +71,15 @@ class SerialDevice:
         """The port drives its lines otherwise: `rts dtr brk`."""
 
     @property
+    def _kind(self) -> str:
+        """What messages call it."""
+        return type(self).__name__
+
+    @property
     def line(self) -> Line:
         """The line this device is on."""
         if self._line is None:
-            name = type(self).__name__
+            name = self._kind
             raise RuntimeError(f"device {name}: needed a line, it was on none; give it to World.serial(name, {name}(...)) first")
         return self._line
 
@@ -92,9 +97,9 @@ class SerialDevice:
         """Send one frame to the program, behind what is still on the wire."""
         line = self.line
         if not isinstance(data, (bytes, bytearray, memoryview)):
-            raise TypeError(f"device {type(self).__name__}.send: needed bytes, was {data!r}; for one byte write bytes([value])")
+            raise TypeError(f"device {self._kind}.send: needed bytes, was {data!r}; for one byte write bytes([value])")
         if delay_s:
-            line.at(line.now_ns + delay_ns(delay_s, f"device {type(self).__name__}.send"), line.send, bytes(data))
+            line.at(line.now_ns + delay_ns(delay_s, f"device {self._kind}.send"), line.send, bytes(data))
         else:
             line.send(data)
 
@@ -102,15 +107,15 @@ class SerialDevice:
         """Call `function(*args)` once, `delay_s` seconds from now."""
         self._check_function(function, "after")
         timer, line = Timer(), self.line
-        due_ns = line.now_ns + delay_ns(delay_s, f"device {type(self).__name__}.after")
+        due_ns = line.now_ns + delay_ns(delay_s, f"device {self._kind}.after")
         timer._entry = line.at(due_ns, function, *args)
         return timer
 
     def every(self, period_s: float, function: Callable[[], Any]) -> Timer:
         """Call `function()` again and again, first after one period. The grid does not drift."""
         self._check_function(function, "every")
-        if not delay_ns(period_s, f"device {type(self).__name__}.every"):
-            raise ValueError(f"device {type(self).__name__}.every: needed a period above 0 s, was {period_s!r}; give seconds")
+        if not delay_ns(period_s, f"device {self._kind}.every"):
+            raise ValueError(f"device {self._kind}.every: needed a period above 0 s, was {period_s!r}; give seconds")
         timer, line = Timer(), self.line
         origin_ns, count = line.now_ns, 0
 
@@ -128,11 +133,11 @@ class SerialDevice:
 
     def _check_function(self, function: Any, where: str) -> None:
         if not callable(function):
-            raise TypeError(f"device {type(self).__name__}.{where}: needed a function to call, was {function!r}; give it without brackets")
+            raise TypeError(f"device {self._kind}.{where}: needed a function to call, was {function!r}; give it without brackets")
 
     def send_break(self, duration_s: float = 0.25) -> None:
         """Hold the line at zero for so long, behind what is still on the wire: the program reads one zero byte."""
-        self.line.send_break(delay_ns(duration_s, f"device {type(self).__name__}.send_break"))
+        self.line.send_break(delay_ns(duration_s, f"device {self._kind}.send_break"))
 
     def set_modem(self, **lines: bool) -> None:
         """Drive `cts`, `dsr`, `ri` or `cd`."""

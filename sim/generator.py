@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from .device import SerialDevice
 from .frame import Frame
+from .pace import delay_ns
 
 
 class Read(NamedTuple):
@@ -80,6 +81,7 @@ def read_frame(frame: Frame) -> ReadFrame:
 
 def sleep(duration_s: float) -> Sleep:
     """Yield it from a generator device: `yield sleep(0.005)` goes on 5 ms later."""
+    delay_ns(duration_s, "sleep")
     return Sleep(duration_s)
 
 
@@ -91,6 +93,10 @@ class GeneratorDevice(SerialDevice):
         self._generator: Generator[Request, Any, Any] | None = None
         self._buffer = bytearray()
         self._wanted: Waited | None = None
+
+    @property
+    def _kind(self) -> str:
+        return getattr(self._function, "__name__", "generator")
 
     def on_open(self) -> None:
         """Start the generator, the first time."""
@@ -124,6 +130,5 @@ class GeneratorDevice(SerialDevice):
         elif isinstance(request, Sleep):
             self.after(request.duration_s, self._resume, None)
         else:
-            name = getattr(self._function, "__name__", "generator")
             known = "read(size), read_until(terminator), read_frame(frame) or sleep(seconds)"
-            raise TypeError(f"device {name}: needed `yield` of {known}, was {request!r}; yield one of those")
+            raise TypeError(f"device {self._kind}: needed `yield` of {known}, was {request!r}; yield one of those")

@@ -296,7 +296,8 @@ class Line:
         return self._kernel.now
 
     def _owner(self, what: str) -> str:
-        return f"device {self.name}: {type(self.device).__name__}.{what}"
+        kind = getattr(self.device, "_kind", type(self.device).__name__)
+        return f"device {self.name}: {kind}.{what}"
 
     def _hook(self, name: str, *args: Any) -> None:
         hook = getattr(self.device, name, None)

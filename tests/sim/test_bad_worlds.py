@@ -204,6 +204,18 @@ def test_a_device_that_raises_ends_the_run_by_name(what):
     assert type(caught.value.__cause__) is cause.get(what, Fault)
 
 
+def test_a_generator_is_called_by_its_name():
+    """Messages name the function that the user wrote, and a time that cannot be meant where it is yielded."""
+
+    def thermometer(line):
+        yield sleep(-1)
+
+    text = "device imu: thermometer.on_open: needed hooks that return, ValueError was raised .sleep: needed a delay of at least 0 s"
+    with pytest.raises(OSError, match=text), World() as world:
+        world.serial("imu", thermometer)
+        serial.Serial("imu", timeout=1).read(1)
+
+
 AUDIO_ONLY = """
 import sys, time
 sys.modules["serial"] = None
