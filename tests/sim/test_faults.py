@@ -297,6 +297,7 @@ def test_a_schedule_is_python_and_json(schedule):
     assert hash(FaultSchedule(list(schedule))) == hash(schedule)
 
 
+@settings(deadline=None)
 @given(st.lists(st.binary(max_size=9), min_size=1, max_size=5), faults(30, n_frames=5))
 def test_bytes_out_are_bytes_in_but_for_the_faults(frames, schedule):
     """Against a plain model: a list of bytes, each dropped, flipped, doubled or preceded by others."""
@@ -327,6 +328,7 @@ def test_bytes_out_are_bytes_in_but_for_the_faults(frames, schedule):
     assert out == expected
 
 
+@settings(deadline=None)
 @given(st.binary(min_size=1, max_size=30).flatmap(lambda data: st.tuples(st.just(data), chunking(data))))
 def test_chunks_join_to_the_whole(case):
     """No piece is empty and nothing is lost."""

@@ -7,7 +7,7 @@ import zlib
 
 import pytest
 import serial
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sim import Drop, Flip, Frame, FrameDevice, Insert, LineDevice, World, read, read_frame, read_until
@@ -96,6 +96,7 @@ def test_a_line_is_text():
 # frames -----------------------------------------------------------------------------------------------------------------------
 
 
+@settings(deadline=None)
 @given(st.sampled_from(FRAMES), st.lists(FIELDS, max_size=6), st.data())
 def test_frames_are_cut_as_they_were_packed(frame, sent, data):
     """Any pieces, nothing skipped."""
@@ -110,6 +111,7 @@ def test_frames_are_cut_as_they_were_packed(frame, sent, data):
     assert buffer == b""
 
 
+@settings(deadline=None)
 @given(st.sampled_from(FRAMES[1:]), st.lists(st.one_of(FIELDS, st.binary(max_size=9)), max_size=8))
 def test_frames_are_found_among_garbage(frame, parts):
     """Every frame behind any garbage is found, if nothing before it passes a CRC-32 by chance; what was skipped is the garbage."""
@@ -208,6 +210,7 @@ def test_what_cannot_be_meant_is_refused(make, kind, text):
         make()
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=40))
 def test_a_plain_layout_is_cut_by_size(stream):
     """Without header and check every so many bytes are a frame."""

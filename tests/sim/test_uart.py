@@ -8,6 +8,7 @@ import time
 import pytest
 import serial
 from hypothesis import given
+from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from sim import SerialDevice, World, uart16550
@@ -26,12 +27,14 @@ def ones(byte):
     return byte.bit_count() % 2
 
 
+@hypothesis_settings(deadline=None)
 @given(st.binary(max_size=20), st.sampled_from(FRAMINGS))
 def test_ends_that_are_set_alike_hear_what_is_sent(data, framing):
     """No bit is lost and nothing is counted."""
     assert heard(data, settings(framing), settings(framing)) == Heard(data)
 
 
+@hypothesis_settings(deadline=None)
 @given(st.binary(max_size=20), st.integers(5, 8), st.sampled_from("NEOMS"))
 def test_a_second_stop_bit_changes_nothing(data, bits, parity):
     """A receiver looks at one stop bit, however many there are and however many it is set to."""
@@ -40,6 +43,7 @@ def test_a_second_stop_bit_changes_nothing(data, bits, parity):
     assert heard(data, many, few) == heard(data, few, many) == Heard(data)
 
 
+@hypothesis_settings(deadline=None)
 @given(st.binary(max_size=20), st.sampled_from("EOMS"))
 def test_a_parity_bit_is_an_eighth_data_bit_to_who_expects_none(data, parity):
     """7E1, 7O1, 7M1 and 7S1 heard as 8N1."""
@@ -48,6 +52,7 @@ def test_a_parity_bit_is_an_eighth_data_bit_to_who_expects_none(data, parity):
     assert heard(data, settings(f"7{parity}1"), settings("8N1")) == Heard(bytes(byte | top(byte) << 7 for byte in data))
 
 
+@hypothesis_settings(deadline=None)
 @given(st.binary(max_size=20))
 def test_an_eighth_data_bit_is_a_parity_bit_to_who_expects_one(data):
     """8N1 heard as 7E1: the byte is delivered without it, and counted if it is wrong."""
@@ -55,6 +60,7 @@ def test_an_eighth_data_bit_is_a_parity_bit_to_who_expects_one(data):
     assert heard(data, settings("8N1"), settings("7E1")) == Heard(bytes(byte & 127 for byte in data), wrong)
 
 
+@hypothesis_settings(deadline=None)
 @given(st.binary(max_size=20))
 def test_the_other_parity_is_wrong_each_time(data):
     """8E1 heard as 8O1: every byte is right, and every one is counted."""
@@ -69,6 +75,7 @@ def test_a_receiver_that_expects_too_many_bits_takes_the_next_start_bit_for_its_
     assert heard(b"\x41", settings("7N1"), settings("8N1")) == Heard(b"\xc1")
 
 
+@hypothesis_settings(deadline=None)
 @given(st.binary(max_size=30), st.sampled_from(FRAMINGS), st.sampled_from(FRAMINGS))
 def test_every_pair_of_settings_ends(data, sender, receiver):
     """No more characters are heard than there were bits for, none has too many bits, and the counts are of characters."""
