@@ -17,6 +17,7 @@ from typing import TypeVar
 
 SHARED = pathlib.Path("/dev/shm")
 SEMAPHORE_KEY = "0x282929"  # JACK_SEMAPHORE_KEY in JACK's shm.c
+NAME = "contracts"
 LIMIT_S = 10
 T = TypeVar("T")
 OUTPUT, INPUT = "PortAudio:out_", "PortAudio:in_"
@@ -27,7 +28,7 @@ class JackServer:
     real-time scheduling where that is allowed, which keeps a busy machine from disturbing it."""
 
     def __init__(self, rate: int, period: int) -> None:
-        self.name = f"contracts{os.getpid()}"
+        self.name = f"{NAME}{os.getpid()}"
         self._environment = {"JACK_DEFAULT_SERVER": self.name, "JACK_NO_START_SERVER": "1", "JACK_NO_AUDIO_RESERVATION": "1"}
         os.environ.update(self._environment)
         self._all = os.open(SHARED, os.O_RDONLY)
@@ -77,6 +78,8 @@ class JackServer:
         os.close(self._all)
 
     def _remove_shared(self) -> None:
+        for left in SHARED.glob(f"jack*_{NAME}*"):  # of servers of ours that were killed
+            left.unlink()
         registry = SHARED / "jack-shm-registry"
         others = [entry for entry in SHARED.glob("jack*") if entry.is_socket()]  # of servers that nobody here started
         if not others and registry.exists() and registry.stat().st_uid == os.getuid():
