@@ -45,6 +45,8 @@ def card(request: pytest.FixtureRequest) -> Iterator[Card]:
             yield card
             card.close()
     else:
-        card = RealCard(request.getfixturevalue("portaudio"), request.getfixturevalue("jack"))
+        server = request.getfixturevalue("jack")
+        server.check()
+        card = RealCard(request.getfixturevalue("portaudio"), server)
         yield card
         card.close()
