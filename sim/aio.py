@@ -113,10 +113,17 @@ class Loop(asyncio.SelectorEventLoop):
             self._kernel.wake(self._parking.bell)
 
 
-def loop_factory(kernel: Kernel, files: Files, real: Callable[[], Any]) -> Callable[[], Any]:
-    """What the event loop policy calls: a `Loop` in a task of the world, else what it was."""
+def loop_class(kernel: Kernel, files: Files, real: Callable[..., Any]) -> Callable[..., Any]:
+    """What stands in for `asyncio.SelectorEventLoop`: a class that makes a `Loop` in a task of the world, else a `real` one."""
 
-    def make() -> Any:
-        return Loop(kernel, files) if kernel.current() is not None else real()
+    class WorldLoop(Loop):
+        """As `Loop`. A selector that it is given is not used: it would not park."""
 
-    return make
+        def __new__(cls, *args: Any) -> Any:
+            return super().__new__(cls) if kernel.current() is not None else real(*args)
+
+        def __init__(self, *_: Any) -> None:
+            super().__init__(kernel, files)
+
+    WorldLoop.__name__ = WorldLoop.__qualname__ = "Loop"
+    return WorldLoop

@@ -89,7 +89,9 @@ class Kernel:
         before, self.inside = self.inside, owner or "an event"
         try:
             return function(*args)
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a device raises ends the run, by name
+        except KeyboardInterrupt:  # it is for the program, not of the device
+            raise
+        except BaseException as error:  # noqa: BLE001 - whatever a device raises ends the run, by name
             self.fail(owner, error)
         finally:
             self.inside = before

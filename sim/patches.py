@@ -72,9 +72,7 @@ def install(kernel: Kernel, files: Files, patches: Patches, more: Iterable[tuple
     patches.set(threading.Thread, "is_alive", _is_alive(kernel))
     # held while a thread is started, which parks: a real lock would block whoever submits meanwhile
     patches.set(concurrent.futures.thread, "_global_shutdown_lock", Lock(kernel))
-    events: Any = asyncio.unix_events
-    policy = getattr(events, "_UnixDefaultEventLoopPolicy", None) or events._DefaultEventLoopPolicy  # 3.14 on
-    patches.set(policy, "_loop_factory", staticmethod(aio.loop_factory(kernel, files, policy._loop_factory)))
+    _make_loops(kernel, files, patches)
 
 
 def _start_threads(kernel: Kernel, patches: Patches) -> None:
@@ -94,6 +92,15 @@ def _start_threads(kernel: Kernel, patches: Patches) -> None:
         return real_start(lambda *_: kernel.run_task(task, lambda: function(*arguments)), *args, **keywords)
 
     patches.set(threading, name, start)
+
+
+def _make_loops(kernel: Kernel, files: Files, patches: Patches) -> None:
+    events: Any = asyncio.unix_events
+    real = asyncio.SelectorEventLoop
+    made = aio.loop_class(kernel, files, real)
+    patches.rebind({id(real): made})  # for who names the class: a real loop would wait for real, in a time that does not move
+    policy = getattr(events, "_UnixDefaultEventLoopPolicy", None) or events._DefaultEventLoopPolicy  # 3.14 on
+    patches.set(policy, "_loop_factory", staticmethod(made))
 
 
 def _excepthook(kernel: Kernel, real: Callable[[Any], Any]) -> Callable[[Any], Any]:

@@ -47,7 +47,9 @@ class SelectShim(Shim):
         return self.select_files(rlist, wlist, xlist, timeout, need)
 
     def select_files(self, rlist: Any, wlist: Any, xlist: Any, timeout: float | None, need: int) -> Any:
-        """The same, for a task; `need` bytes to read are waited for."""
+        """The same, for a task; `need` bytes to read are waited for. Raises ValueError, as the real one: a negative timeout."""
+        if timeout is not None and timeout < 0:
+            raise ValueError("timeout must be non-negative")
         reads, writes = {_number(file): file for file in rlist}, {_number(file): file for file in wlist}
         if self.stays_real({*reads, *writes}):
             return _real_select(rlist, wlist, xlist, timeout)
@@ -62,7 +64,8 @@ class SelectShim(Shim):
         """Park until some are ready; those that are, as (number, write)."""
         files = self._files
         wishes = [(files.any(fd), need, False) for fd in reads] + [(files.any(fd), 0, True) for fd in writes]
-        until_ns = None if timeout_s is None else self._kernel.now + max(0, round(timeout_s * 1e9))
+        # rounded: what is left of a timeout in floats may be 1e-18 s, and a read in two waits must end when one in one does
+        until_ns = None if timeout_s is None else self._kernel.now + round(timeout_s * 1e9)
         return [(file.fd, write) for file, _, write in wait_for(self._kernel, wishes, until_ns)]
 
     @staticmethod

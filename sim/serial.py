@@ -206,7 +206,11 @@ class FcntlShim(Shim):
         if command == fcntl.F_SETFL:
             file.nonblocking = bool(argument & os.O_NONBLOCK)
             return 0
-        return os.O_RDWR | (os.O_NONBLOCK if file.nonblocking else 0) if command == fcntl.F_GETFL else 0
+        if command == fcntl.F_GETFL:
+            return os.O_RDWR | (os.O_NONBLOCK if file.nonblocking else 0)
+        if command in (fcntl.F_GETFD, fcntl.F_SETFD):
+            return fcntl.FD_CLOEXEC if command == fcntl.F_GETFD else 0
+        raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))  # a number that F_DUPFD made up would be that of another file
 
     def flock(self, fd: int, operation: int) -> None:
         """An exclusive lock on a port, held by one open file."""

@@ -191,8 +191,10 @@ class Timeline:
         def body() -> None:
             try:
                 box["result"] = function(*args)
-            except Exception as error:  # noqa: BLE001 - raised again in the caller
-                box["error"] = error
+            except BaseException as error:
+                if self.kernel.closing:
+                    raise
+                box["error"] = error  # what ends a test, as `pytest.fail` does, is no Exception, and ends it from here too
 
         self.kernel.join(self.spawn(body))
         if "error" in box:
@@ -207,7 +209,9 @@ class Timeline:
         def body() -> None:
             try:
                 function(*args)
-            except Exception as error:  # noqa: BLE001 - raised again in the main task
+            except SystemExit:  # a thread may end itself, or be ended with its world
+                raise
+            except BaseException as error:  # noqa: BLE001 - raised again in the main task
                 self.kernel.fail(None, error)
 
         name = getattr(function, "__qualname__", type(function).__name__)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import selectors
 import threading
 import time
+from asyncio import SelectorEventLoop
 
 import pytest
 import serial
@@ -114,6 +116,40 @@ def test_real_files_are_refused():
 
     with World():
         asyncio.run(main())
+
+
+@pytest.mark.parametrize("selector", [(), (selectors.SelectSelector(),)], ids=["alone", "with a selector"])
+def test_a_loop_made_by_its_class_parks_too(selector):
+    """`asyncio.SelectorEventLoop()`, by that name or by one bound before; it is an instance of what it was made by."""
+    with World() as world:
+        for name in (SelectorEventLoop, asyncio.SelectorEventLoop):
+            loop = name(*selector)
+            assert isinstance(loop, asyncio.SelectorEventLoop)
+            try:
+                loop.run_until_complete(asyncio.wait_for(asyncio.sleep(3), 10))
+            finally:
+                loop.close()
+        assert world.now_ns == 6 * 10**9
+    assert SelectorEventLoop is asyncio.SelectorEventLoop
+
+
+def test_a_loop_of_a_thread_outside_is_real():
+    """While a world is open, a thread that is none of it gets a real loop, from the class and from the policy."""
+    go, made = threading.Event(), []
+
+    def outside():
+        go.wait()
+        for make in (asyncio.SelectorEventLoop, asyncio.new_event_loop):
+            loop = make()
+            made.append(type(loop).__module__)
+            loop.close()
+
+    thread = threading.Thread(target=outside)
+    thread.start()
+    with World():
+        go.set()
+        thread.join()  # one from before the world: for real
+    assert made == ["asyncio.unix_events"] * 2
 
 
 def test_loops_outside_are_real():

@@ -74,6 +74,9 @@ def test_ioctls_by_number(fd):
     assert fcntl.ioctl(fd, termios.FIONREAD, bytes(4)) == bytes(4)
     with pytest.raises(OSError, match="Inappropriate ioctl"):
         fcntl.ioctl(fd, termios.TIOCGWINSZ, bytes(8))
+    with pytest.raises(OSError, match="Invalid argument"):
+        fcntl.fcntl(fd, fcntl.F_DUPFD, 0)
+    assert fcntl.fcntl(fd, fcntl.F_GETFD) == fcntl.FD_CLOEXEC
 
 
 def test_a_number_of_pyserial_can_be_read_directly():

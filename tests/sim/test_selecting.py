@@ -42,6 +42,8 @@ def test_a_wait_for_nothing_is_a_sleep(port):
     """`select` on no files passes virtual time."""
     assert select.select([], [], [], 100) == ([], [], [])
     assert port.world.now_ns == 100 * 10**9
+    with pytest.raises(ValueError, match="timeout must be non-negative"):
+        select.select([port], [], [], -1)
 
 
 @pytest.mark.parametrize("make", [select.poll, select.epoll])
