@@ -25,10 +25,9 @@ _shims: dict[str, Any] = {}  # of the open world, by the name of the module
 _world: Any = None
 
 
-def use(world: Any, shims: dict[str, Any]) -> None:
-    """Stand in for `world`, with its `shims` by name of module; None: for nobody."""
-    global _world, _shims
-    _world, _shims = world, shims
+def is_member() -> bool:
+    """Whether the calling thread is a task of the open world."""
+    return _world is not None and get_ident() in _world.kernel.tasks
 
 
 def _standin(module: str, real: Callable[..., Any]) -> Callable[..., Any]:
@@ -39,7 +38,7 @@ def _standin(module: str, real: Callable[..., Any]) -> Callable[..., Any]:
         if not isinstance(fd, int):
             fileno = getattr(fd, "fileno", None)
             fd = fileno() if module != "os" and _world is not None and fileno is not None else -1
-        if fd < FIRST_FD or _world is None or get_ident() not in _world.kernel.tasks:
+        if fd < FIRST_FD or not is_member():
             return real(*args, **keywords)
         return getattr(_shims[module], name)(fd, *args[1:], **keywords)
 
@@ -52,7 +51,7 @@ _real_open = os.open
 
 
 def _open(path: Any, flags: int, mode: int = 0o777, *, dir_fd: int | None = None) -> int:
-    if dir_fd is None and _world is not None and get_ident() in _world.kernel.tasks and _world.find(path) is not None:
+    if dir_fd is None and is_member() and _world.find(path) is not None:
         number: int = _shims["os"].open(path, flags, mode)
         return number
     return _real_open(path, flags, mode, dir_fd=dir_fd)

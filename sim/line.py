@@ -120,6 +120,8 @@ class Line:
     def stall(self, duration_s: float) -> None:
         """Stop all traffic, both ways, for a while; the device drops CTS."""
         self._world.check_open()
+        if not self._plugged:
+            raise ValueError(f"line {self.name}: needed a line that is plugged in, it was unplugged; call replug() first")
         tty, until_ns = self.tty, self._kernel.now + delay_ns(duration_s, f"line {self.name}: stall")
         self.log("stall", str(duration_s))
         why = f"stall until {until_ns}"  # one that ends sooner does not end this one

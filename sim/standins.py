@@ -84,6 +84,18 @@ def _gettime(clock: int) -> float:
     return seconds
 
 
+def _of_now(real: Callable[..., Any]) -> Callable[..., Any]:
+    """`time.localtime` and others that tell of now if they are given no time."""
+
+    def now(secs: float | None = None) -> Any:
+        if secs is not None or get_ident() not in _tasks or from_real_caller():
+            return real(secs)
+        _kernel.poll()
+        return real(_kernel.now // 10**9)
+
+    return now
+
+
 _real_sleep = time.sleep
 
 
@@ -142,9 +154,10 @@ STANDINS: list[tuple[Any, Callable[..., Any]]] = [
     (_real_sleep, _sleep),
     *((real, _seconds(real)) for real in (time.time, time.monotonic, time.perf_counter)),
     *((real, _nanoseconds(real)) for real in (time.time_ns, time.monotonic_ns, time.perf_counter_ns)),
-    (_real_lock, _make_lock),
     (_real_gettime, _gettime),
     (_real_gettime_ns, _gettime_ns),
+    *((real, _of_now(real)) for real in (time.gmtime, time.localtime, time.ctime)),
+    (_real_lock, _make_lock),
     (threading._allocate_lock, _make_lock),  # type: ignore[attr-defined]  # from 3.13 on not the same object
     (_real_rlock, _make_rlock),
     (_real_queue, _make_queue),

@@ -133,11 +133,6 @@ class Tty:
                 self.flow.stop("xoff", False)
         return data.translate(None, bytes([XON, XOFF]))
 
-    def readable(self) -> bool:
-        """Whether a read would return at once."""
-        self.settle()
-        return self.hung or bool(self.rx)
-
     def writable(self) -> bool:
         """Whether the port says that it takes more."""
         return self.hung or self.lane_out.pending(self.kernel.now) < WRITABLE_BELOW
@@ -201,7 +196,7 @@ class Tty:
 
     @property
     def in_waiting(self) -> int:
-        """How many bytes can be read. None while a parked reader takes each one as it comes."""
+        """How many bytes can be read; 0 while a parked reader takes each one as it comes."""
         self.settle()
         return 0 if self.greedy else len(self.rx)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
@@ -30,6 +31,18 @@ def test_a_seed_is_a_whole_number(seed):
     """From 0; the message shows what it was."""
     with pytest.raises(ValueError, match="World: needed a seed that is a whole number from 0, was .*; for example seed=1"):
         World(seed=seed)
+
+
+def test_a_simulated_port_outside_its_world():
+    """Opening `sim://imu` where no world is open says so; to make one and open it later is no error."""
+    with pytest.raises(serial.SerialException, match="could not open port sim://imu: needed an open world, .*; open it in a `with World") as caught:
+        serial.serial_for_url("sim://imu")
+    assert caught.value.errno == errno.ENOENT
+    port = serial.serial_for_url("sim://imu", do_not_open=True)
+    with World() as world:
+        world.serial("imu")
+        port.open()
+        port.close()
 
 
 @pytest.mark.parametrize("name", ["", "/", "/dev/", "sim://", "a\0b"])

@@ -46,6 +46,18 @@ def test_clocks_by_number_tell_world_time_too():
     assert time.clock_gettime(time.CLOCK_MONOTONIC) != 12.5
 
 
+def test_dates_tell_world_time():
+    """What tells of now when it is given no time; given one, it is as ever."""
+    with World():
+        time.sleep(86_412.5)
+        assert time.gmtime()[:6] == (1970, 1, 2, 0, 0, 12)
+        assert time.localtime() == time.localtime(86_412)
+        assert time.ctime() == time.ctime(86_412)
+        assert time.gmtime(0).tm_year == 1970
+    assert time.gmtime().tm_year > 1970
+    assert time.ctime(None) == time.ctime()
+
+
 def test_bad_sleeps_are_what_they_are_in_reality():
     """Negative and not a number raise the same exceptions."""
     with World():

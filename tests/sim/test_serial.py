@@ -360,8 +360,9 @@ def test_plugs_are_pulled_once():
         with pytest.raises(ValueError, match="needed an unplugged line"):
             line.replug()
         line.unplug()
-        with pytest.raises(ValueError, match="it was unplugged"):
-            line.unplug()
+        for pull in (line.unplug, lambda: line.stall(1)):
+            with pytest.raises(ValueError, match="it was unplugged"):
+                pull()
 
 
 def test_a_reader_thread_is_told_of_the_loss():
