@@ -15,8 +15,6 @@ from collections.abc import Iterable, Iterator
 from dataclasses import Field, asdict, dataclass, fields
 from typing import Any
 
-import numpy as np
-
 Piece = tuple[int, bytes]  # a gap before it, in nanoseconds, and the bytes
 ENDS = ("program", "device")
 
@@ -33,7 +31,7 @@ def _fields(fault: Any) -> tuple[Field[Any], ...]:
     return fields(fault)
 
 
-class _Directed:
+class Directed:
     """A fault of what is sent towards one end."""
 
     towards: str
@@ -49,7 +47,7 @@ class _Directed:
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
-class _Placed(_Directed):
+class Placed(Directed):
     """A fault of one byte or of one frame."""
 
     byte: int | None = None
@@ -78,7 +76,7 @@ class _Placed(_Directed):
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
-class Drop(_Placed):
+class Drop(Placed):
     """The byte, or the whole frame, never arrives."""
 
     def act(self, pieces: list[Piece], start: int, stop: int) -> None:
@@ -88,7 +86,7 @@ class Drop(_Placed):
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
-class Flip(_Placed):
+class Flip(Placed):
     """The bits of `mask` are wrong in the byte, or in the first byte of the frame."""
 
     mask: int = 1
@@ -106,7 +104,7 @@ class Flip(_Placed):
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
-class Duplicate(_Placed):
+class Duplicate(Placed):
     """The byte, or the frame, comes twice."""
 
     def act(self, pieces: list[Piece], start: int, stop: int) -> None:
@@ -118,7 +116,7 @@ class Duplicate(_Placed):
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
-class Insert(_Placed):
+class Insert(Placed):
     """`data`, which nobody sent, comes before the byte or the frame."""
 
     data: bytes = b"\x00"
@@ -136,7 +134,7 @@ class Insert(_Placed):
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
-class Delay(_Placed):
+class Delay(Placed):
     """The line is idle for `delay_s` before the byte or the frame; what follows queues behind."""
 
     delay_s: float = 0.01
@@ -170,7 +168,7 @@ class _Timed:
 
 
 @dataclass(frozen=True, repr=False)
-class Noise(_Directed, _Timed):
+class Noise(Directed, _Timed):
     """For `duration_s`, each byte sent is replaced by another with probability `rate`."""
 
     duration_s: float = 0.1
@@ -199,7 +197,7 @@ class Unplug(_Timed):
 
 
 @dataclass(frozen=True)
-class Jitter(_Directed):
+class Jitter(Directed):
     """Frame k is late by `delays_us[k % len(delays_us)]` microseconds."""
 
     delays_us: tuple[int, ...]
@@ -242,7 +240,6 @@ class Drift:
 
 MOST_PPM = 100_000  # a tenth: beyond it is another rate, not a bad clock
 Fault = Drop | Flip | Duplicate | Insert | Delay | Noise | Stall | Unplug | Jitter | Xrun | Drift
-_ORDER = (Flip, Drop, Duplicate, Insert, Delay)
 _KINDS = {kind.__name__: kind for kind in (Drop, Flip, Duplicate, Insert, Delay, Noise, Stall, Unplug, Jitter, Xrun, Drift)}
 MICROPHONE_KINDS = (Xrun, Drift, Unplug, Drop, Insert)
 SPEAKER_KINDS = (Xrun, Drift, Unplug)
@@ -317,57 +314,3 @@ def _fault(entry: dict[str, Any]) -> Fault:
     except TypeError as error:
         raise ValueError(f"FaultSchedule: needed the fields of {kind}, was {sorted(entry)}; was it written by to_json?") from error
     return fault
-
-
-class Applied:
-    """A schedule at work on one direction of a line: counts what is sent and says what becomes of it."""
-
-    def __init__(self, schedule: FaultSchedule, rng: np.random.Generator, towards: str = "program") -> None:
-        self.schedule = schedule
-        faults = [fault for fault in schedule if isinstance(fault, _Directed) and fault.towards == towards]
-        placed = [fault for fault in faults if isinstance(fault, _Placed)]
-        self._placed = sorted(placed, key=lambda fault: _ORDER.index(type(fault)))  # so the order of the list does not matter
-        self._noises = [fault for fault in faults if isinstance(fault, Noise)]
-        self._jitters = [fault for fault in faults if isinstance(fault, Jitter)]
-        self._rng = rng
-        self._frame = self._byte = 0
-
-    def send(self, data: bytes, now_ns: int) -> tuple[list[Piece], list[Fault]]:
-        """What goes over the wire for the frame `data`, and the faults that acted on it."""
-        frame, first = self._frame, self._byte
-        self._frame, self._byte = frame + 1, first + len(data)
-        acted: list[Fault] = []
-        pieces: list[Piece] = [(0, data)]
-        hits = [(fault, span) for fault in self._placed if (span := fault.span(frame, first, len(data))) is not None]
-        if hits:
-            pieces = [(0, data[at : at + 1]) for at in range(len(data))]
-            for fault, (start, stop) in hits:
-                fault.act(pieces, start, stop)
-                acted.append(fault)
-        for jitter in self._jitters:
-            gap_ns = jitter.delays_us[frame % len(jitter.delays_us)] * 1000
-            if gap_ns and pieces:
-                pieces[0] = (pieces[0][0] + gap_ns, pieces[0][1])
-                acted.append(jitter)
-        for noise in self._noises:
-            if noise.at_s * 1e9 <= now_ns < (noise.at_s + noise.duration_s) * 1e9:
-                spoilt = [(gap_ns, self._spoil(part, noise.rate)) for gap_ns, part in pieces]
-                if spoilt != pieces:
-                    pieces = spoilt
-                    acted.append(noise)
-        return _joined(pieces), acted
-
-    def _spoil(self, data: bytes, rate: float) -> bytes:
-        return bytes(int(self._rng.integers(256)) if self._rng.random() < rate else byte for byte in data)
-
-
-def _joined(pieces: list[Piece]) -> list[Piece]:
-    """The same with as few pieces as there are gaps. A gap before nothing goes to what follows."""
-    joined: list[Piece] = []
-    gap_ns, data = 0, b""
-    for next_gap_ns, part in pieces:
-        if next_gap_ns and data:
-            joined.append((gap_ns, data))
-            gap_ns, data = 0, b""
-        gap_ns, data = gap_ns + next_gap_ns, data + part
-    return [*joined, (gap_ns, data)] if data else joined

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .faults import Applied, Fault, FaultSchedule, Stall, Unplug
+from .applied import Applied
+from .faults import Fault, FaultSchedule, Stall, Unplug
 from .flow import XOFF, XON
 from .kernel import Kernel
 from .pace import delay_ns

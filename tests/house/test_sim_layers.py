@@ -12,9 +12,9 @@ FLOORS = {
     0: "seam task order pace stacks trace heap ending",  # words of the kernel: it knows no device and no patch
     1: "kernel check",
     2: "locks watch standins",  # what waits in it
-    3: "settings lane uart faults profiles flow tty",  # a terminal: it knows neither pyserial nor devices
+    3: "settings lane uart faults applied profiles flow tty",  # a terminal: it knows neither pyserial nor devices
     4: "files line",
-    5: "waits shim aio bridge frame device",
+    5: "waits shim aio bridge frame device wire",
     6: "generator framed given patches selecting",
     7: "direct serial timeline audio plants url",  # what stands below the real drivers; `audio` and `plants` keep house themselves
     8: "shadow world",

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 import sim
 from sim import Delay, Drop, Duplicate, FaultSchedule, Flip, Insert, Jitter, Noise, SerialDevice, Stall, Unplug, World
-from sim.faults import Applied
+from sim.applied import Applied
 from sim.strategies import chunking, disconnects, fault_schedule, faults, jitter
 
 PORT = "/dev/ttyUSB0"
