@@ -128,6 +128,7 @@ class SerialDevice:
             again()
             function()
 
+        tick.__name__ = getattr(function, "__name__", "event")  # what it raises is told by this name
         again()
         return timer
 

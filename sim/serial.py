@@ -2,6 +2,11 @@
 
 Law: `serial.Serial` itself runs unchanged, line by line. A call about a number that is not simulated, or from a thread that is no
 task of the world, goes to the real module, so that a real port in the same program stays real.
+
+The way of a byte to the program: `SerialDevice.send`, `Line.send` (faults, a wrong rate), `Tty.receive`, which puts it on a `Lane`.
+`Tty.when_readable` asks the profile when it can be read; then a `Watch` rings the bell of the task that waits in `SelectShim.select`,
+and `OsShim.read` takes it through `Tty.settle`. The way back: `OsShim.write`, `Tty.write`, the other lane; when the last byte of the
+burst is complete `Line` lets faults act and calls `on_data`.
 """
 
 from __future__ import annotations

@@ -554,6 +554,31 @@ def test_a_device_that_raises_ends_the_run_by_name():
     assert isinstance(caught.value.__cause__, KeyError)
 
 
+def broken_generator(line):
+    yield read(1)
+    raise KeyError("broken")
+
+
+class BrokenTimer(SerialDevice):
+    def on_open(self):
+        self.every(0.01, self.measure)
+
+    def measure(self):
+        raise KeyError("broken")
+
+
+@pytest.mark.parametrize(
+    ("device", "name"), [(broken_generator, "broken_generator.on_data"), (BrokenTimer(), "BrokenTimer.measure")], ids=["generator", "timer"]
+)
+def test_an_error_names_the_function_that_raised(device, name):
+    """A generator device by its function, an event by what was given to `after` or `every`; nothing of the simulator."""
+    with pytest.raises(OSError, match=f"device {PORT}: {name}: needed hooks that return, KeyError"), World() as world:
+        world.serial(PORT, device)
+        with serial.Serial(PORT) as port:
+            port.write(b"x")
+            port.read(1)
+
+
 def test_a_program_that_retries_for_ever_is_ended_too():
     """A loop that swallows pyserial's exceptions still ends, at the first call that is not pyserial's."""
 
