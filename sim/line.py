@@ -49,6 +49,7 @@ class Line:
         self.parity_errors = self.framing_errors = 0
         self._delivery: list[Any] | None = None
         self._plugged = True
+        self._opening = False  # in `on_open`: the port is not set yet
         seed = [world.seed, zlib.crc32(name.encode())]
         self.rng = np.random.default_rng(seed)
         self._garbage = np.random.default_rng([*seed, 1])
@@ -227,9 +228,13 @@ class Line:
         return AT_ONCE if getattr(self.device, "is_wire", False) else (settings.bits, settings.baudrate)
 
     def tell_open(self) -> None:
-        """The port was opened."""
+        """The port was opened. What the device sends in `on_open` leaves at this instant, but when the program has set its port."""
         self.log("open")
-        self._hook("on_open")
+        self._opening = True
+        try:
+            self._hook("on_open")
+        finally:
+            self._opening = False
 
     def tell_close(self) -> None:
         """The port was closed by the last program that had it."""
@@ -254,6 +259,9 @@ class Line:
     def send(self, data: bytes) -> None:
         """The device begins to send one frame."""
         data = bytes(data)
+        if self._opening:
+            self._kernel.at(self._kernel.now, self.send, data)
+            return
         self.log("frame", data)
         pieces, acted = self._applied.send(data, self._kernel.now)
         for fault in acted:

@@ -37,7 +37,8 @@ class Tty:
         self.attributes = fresh_attributes()
         self.custom_baud = 0
         self.settings = settings_of(self.attributes, 0)
-        self.lane_in, self.lane_out = Lane(), Lane()
+        device = line.device_settings(self.settings)
+        self.lane_in, self.lane_out = Lane(device.bits, device.baudrate), Lane(self.settings.bits, self.settings.baudrate)
         self.receiver = line.profile.fresh()
         self.rx = bytearray()
         self.files: set[Any] = set()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import select
 import termios
 import threading
 import time
@@ -552,6 +554,40 @@ def test_a_device_that_raises_ends_the_run_by_name():
             port.read(1)
     assert type(caught.value).__name__ == "DeviceError"
     assert isinstance(caught.value.__cause__, KeyError)
+
+
+@pytest.mark.parametrize("baudrate", [None, 115200])
+def test_a_greeting_comes_at_the_rate_to_which_the_port_is_opened(baudrate):
+    """What a device sends in `on_open` is heard by a port that is set, as in reality, where it takes longer than the setting."""
+
+    class Greeter(SerialDevice):
+        def on_open(self):
+            self.send(b"hello ")
+            self.send(b"world\n")
+
+    Greeter.baudrate = baudrate
+    with World() as world:
+        world.serial(PORT, Greeter())
+        with serial.Serial(PORT, 115200) as port:
+            assert port.read(12) == b"hello world\n"
+            assert world.now_ns == 12 * 10 * 10**9 // 115200
+
+
+def test_a_device_keeps_its_own_rate_before_the_port_is_set():
+    """By number, a port is 9600 8N1 until somebody sets it: the bytes of a faster device are garbage, and come as fast as they are."""
+
+    class Fast(SerialDevice):
+        baudrate = 115200
+
+        def on_open(self):
+            self.send(bytes(12))
+
+    with World() as world:
+        world.serial(PORT, Fast())
+        fd = os.open(PORT, os.O_RDWR)
+        assert select.select([fd], [], [], 1) == ([fd], [], [])
+        assert world.now_ns == 10 * 10**9 // 115200
+        os.close(fd)
 
 
 def broken_generator(line):
