@@ -1,17 +1,20 @@
 """A sound card that needs no hardware: the dummy driver of a JACK server, paced by the machine's clock, for the real PortAudio.
 
 Each server has a name of its own, so several can run at a time. A guard, which is a process of its own, starts it, and ends it when
-the process that wanted it closes it or is gone, whatever ended that. The last guard removes what JACK keeps for all servers.
+the process that wanted it closes it or is gone, whatever ended that. The last guard removes what JACK keeps for all servers. If
+the server dies, the guard ends that process soon after: PortAudio waits for ever for a server that is gone, or fails an assertion.
 """
 
 from __future__ import annotations
 
 import contextlib
 import fcntl
+import functools
 import os
 import pathlib
 import select
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -23,7 +26,7 @@ SEMAPHORE_KEY = "0x282929"  # JACK_SEMAPHORE_KEY in JACK's shm.c
 NAME = "contracts"
 LIMIT_S = 10
 COMMAND_LIMIT_S = 5
-END_LIMIT_S = 3  # of a server that is asked to end, before it is made to
+END_LIMIT_S = 3  # of a process that is asked to end, before it is made to
 T = TypeVar("T")
 OUTPUT, INPUT = "PortAudio:out_", "PortAudio:in_"
 NOT_AFTER_ITS_PARENT = ["setpriv", "--pdeathsig", "KILL"]
@@ -38,7 +41,7 @@ class JackServer:
         self._environment = {"JACK_DEFAULT_SERVER": self.name, "JACK_NO_START_SERVER": "1", "JACK_NO_AUDIO_RESERVATION": "1"}
         os.environ.update(self._environment)
         command = [sys.executable, "-I", __file__, self.name, str(rate), str(period)]
-        self.guard = subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True)  # Ctrl-C is not meant for it
+        self.guard = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True)  # Ctrl-C is not meant for it
         try:
             self._until(lambda: self._run("jack_wait", "--check").stdout.strip() == "running", "a server that runs")
         except BaseException:
@@ -47,7 +50,8 @@ class JackServer:
 
     def check(self) -> None:
         """Raise RuntimeError: the server has ended."""
-        if self.guard.poll() is not None:
+        assert self.guard.stdout is not None
+        if select.select([self.guard.stdout], [], [], 0)[0]:
             raise RuntimeError(f"jackd {self.name}: needed a server that runs, it has ended; run jackd by hand and look")
 
     def _until(self, done: Callable[[], T], what: str) -> T:
@@ -71,14 +75,16 @@ class JackServer:
         """Lead the outputs of PortAudio's streams to the inputs, each to the one of the same number. They must run."""
         ports = self._until(lambda: self._run("jack_lsp").stdout.split(), "its ports")
         outputs, inputs = (sorted((port for port in ports if port.startswith(of)), key=number) for of in (OUTPUT, INPUT))
-        for output, input in zip(outputs, inputs, strict=True):
-            self._until(lambda pair=(output, input): self._run("jack_connect", *pair).returncode == 0, f"{output} joined to {input}")
+        for pair in zip(outputs, inputs, strict=True):
+            self._until(functools.partial(self._connect, *pair), f"{pair[0]} joined to {pair[1]}")
+
+    def _connect(self, output: str, input: str) -> bool:
+        return self._run("jack_connect", output, input).returncode == 0
 
     def close(self) -> None:
         """End the server, and wait until nothing of it is left."""
-        assert self.guard.stdin is not None
-        self.guard.stdin.close()
-        self.guard.wait()
+        with self.guard:
+            pass  # its standard input is closed, and it is waited for
         for name in self._environment:
             del os.environ[name]
 
@@ -108,11 +114,14 @@ def guard(name: str, rate: str, period: str) -> None:
     except subprocess.TimeoutExpired:
         server.kill()
         server.wait()
+    os.close(sys.stdout.fileno())  # so that it is known
     for entry in of_server(name):  # a server that was busy forgets some
         entry.unlink(missing_ok=True)
     with contextlib.suppress(BlockingIOError):  # there are others
         fcntl.flock(everybody, fcntl.LOCK_EX | fcntl.LOCK_NB)
         _remove_shared()
+    if not select.select([sys.stdin], [], [], END_LIMIT_S)[0]:
+        os.kill(os.getppid(), signal.SIGABRT)
 
 
 def _remove_shared() -> None:
