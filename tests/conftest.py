@@ -18,7 +18,7 @@ import scipy.linalg
 from tests.drivers import KINDS, Driver
 from tests.leaks import Leaks
 
-pytest_plugins = ["pytester", "pytest_sim"]
+pytest_plugins = ["pytester", "sim.pytest_plugin"]
 
 TEST_LIMIT_S = 120
 CAMPAIGN_LIMIT_S = 3600

@@ -55,7 +55,7 @@ def test_the_programs_of_a_page_run(path, block, tmp_path):
     """Each Python block is a program, or a file of tests: copied out it runs, and prints what the block below it says."""
     program = tmp_path / "test_program.py"
     program.write_text(block)
-    command = [sys.executable, *(["-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "pytest_sim"] if "def test_" in block else []), program]
+    command = [sys.executable, *(["-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "sim.pytest_plugin"] if "def test_" in block else []), program]
     finished = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60, env=ENVIRONMENT)
     assert (0, "") == (finished.returncode, finished.stderr), finished.stdout
     told = re.search(rf"{re.escape(block)}```\n+```text\n(.*?)```", path.read_text(), re.DOTALL)

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from tests.programs import ENVIRONMENT
-from tests.sim.plugin.conftest import HEAD
+from tests.sim.pytest_plugin.conftest import HEAD
 
 SUITE = (
     HEAD
@@ -95,7 +95,7 @@ def plain(pytester, monkeypatch):
 
 
 def run(pytester, folder, *arguments):
-    result = pytester.runpytest_subprocess("-p", "pytest_sim", "-p", "no:cacheprovider", f"--sim-trace={folder}", *arguments)
+    result = pytester.runpytest_subprocess("-p", "sim.pytest_plugin", "-p", "no:cacheprovider", f"--sim-trace={folder}", *arguments)
     result.assert_outcomes(passed=8, failed=2)
     return result
 
@@ -127,6 +127,6 @@ def test_a_random_seed_is_one_for_all_processes(pytester, monkeypatch):
     """It is drawn once, and the header shows it."""
     monkeypatch.setenv("PYTHONPATH", ENVIRONMENT["PYTHONPATH"])
     pytester.makepyfile(test_it=HEAD + '@pytest.mark.parametrize("n", range(4))\ndef test_fails(world, n):\n    assert 0\n')
-    result = pytester.runpytest_subprocess("-p", "pytest_sim", "-p", "no:cacheprovider", "-n2", "--sim-seed=random")
+    result = pytester.runpytest_subprocess("-p", "sim.pytest_plugin", "-p", "no:cacheprovider", "-n2", "--sim-seed=random")
     number = re.search(r"^sim: seed (\d+),", result.stdout.str(), re.MULTILINE)[1]
     assert re.findall(r"from --sim-seed=(\d+) ", result.stdout.str()) == [number] * 4

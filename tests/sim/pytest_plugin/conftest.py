@@ -7,7 +7,7 @@ from collections.abc import Callable
 import hypothesis  # noqa: F401 - what is imported here stays imported from one small suite to the next
 import pytest
 
-import sim  # noqa: F401
+import sim.world  # noqa: F401
 
 HEAD = """\
 import random
@@ -30,6 +30,6 @@ def suite(pytester: pytest.Pytester) -> Callable[..., pytest.RunResult]:
 
     def run(text: str, *arguments: str, name: str = "test_it") -> pytest.RunResult:
         pytester.makepyfile(**{name: HEAD + text})
-        return pytester.runpytest_inprocess("-p", "pytest_sim", "-p", "no:cacheprovider", "--strict-markers", *arguments)
+        return pytester.runpytest_inprocess("-p", "sim.pytest_plugin", "-p", "no:cacheprovider", "--strict-markers", *arguments)
 
     return run

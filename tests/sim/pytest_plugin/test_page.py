@@ -12,7 +12,7 @@ PAGE = (ROOT / "docs" / "testing.md").read_text()
 def section(pytester, number: int) -> str:
     """What the failing test of that number on the page is told about its world."""
     pytester.makepyfile(test_thermometer=blocks("python", PAGE)[0] + blocks("py", PAGE)[number])
-    result = pytester.runpytest_inprocess("-p", "pytest_sim", "-p", "no:cacheprovider")
+    result = pytester.runpytest_inprocess("-p", "sim.pytest_plugin", "-p", "no:cacheprovider")
     result.assert_outcomes(passed=1, failed=1)
     return re.search(r"^-+ simulated world -+\n(.*?^again: .*?\n)", result.stdout.str(), re.MULTILINE | re.DOTALL)[1]
 
@@ -29,10 +29,10 @@ def test_the_example_that_hypothesis_finds_is_the_one_on_the_page(pytester):
 
 def test_the_page_names_every_option_and_marker(pytester):
     """What `--help` and `--markers` list of the plugin has a row in its tables."""
-    told = pytester.runpytest_inprocess("-p", "pytest_sim", "--help").stdout.str()
+    told = pytester.runpytest_inprocess("-p", "sim.pytest_plugin", "--help").stdout.str()
     options = {name for name in re.findall(r"^  (--[\w-]+)", told, re.MULTILINE) if name.startswith(("--sim", "--hil"))}
     inis = set(re.findall(r"^  (sim_\w+) ", told, re.MULTILINE))
-    listed = pytester.runpytest_inprocess("-p", "pytest_sim", "--markers").stdout.str()
+    listed = pytester.runpytest_inprocess("-p", "sim.pytest_plugin", "--markers").stdout.str()
     markers = {name for name in re.findall(r"^@pytest.mark.(\w+)", listed, re.MULTILINE) if "sim" in name or "hil" in name}
     assert (len(options), len(inis), len(markers)) == (5, 3, 3)
     cells = re.findall(r"`(--[\w-]+|\w+)", "".join(line for line in PAGE.splitlines() if line.startswith("|")))

@@ -8,7 +8,7 @@ import re
 import numpy as np
 import pytest
 
-from pytest_sim.seeds import seed_of, seeded_globals
+from sim.pytest_plugin.seeds import seed_of, seeded_globals
 
 SEEDS = """
 @pytest.mark.parametrize("n", [1, 2])

@@ -101,15 +101,15 @@ def test_nothing_is_left_when_the_session_ends(suite):
 
 def test_loading_the_plugin_imports_nothing_heavy():
     """Neither NumPy, nor pyserial, nor the simulator: a session without worlds pays for none of them."""
-    program = "import pytest, pytest_sim, sys; print({'numpy', 'serial', 'sim', 'dfcore', 'hypothesis'} & {*sys.modules})"
+    program = "import pytest, sim.pytest_plugin, sys; print({'numpy', 'serial', 'sim.world', 'dfcore', 'hypothesis'} & {*sys.modules})"
     done = subprocess.run([sys.executable, "-c", program], env=ENVIRONMENT, capture_output=True, text=True, check=True)
     assert done.stdout == "set()\n"
 
 
 def test_the_simulator_does_not_know_the_plugin():
-    """No module of `sim` imports pytest, or the plugin."""
-    for path in sorted((ROOT / "sim").rglob("*.py")):
-        assert not re.search(r"^\s*(from|import)\s+_?pytest", path.read_text(), re.MULTILINE), path
+    """No other module of `sim` imports pytest, or the plugin."""
+    for path in sorted({*(ROOT / "sim").rglob("*.py")} - {*(ROOT / "sim" / "pytest_plugin").iterdir()}):
+        assert not re.search(r"^\s*(from|import)\s+[._]*pytest", path.read_text(), re.MULTILINE), path
 
 
 def test_a_test_case_of_unittest_is_told_about_its_world(suite):
@@ -132,12 +132,12 @@ class TestOld(unittest.TestCase):
 def test_sim_works_without_the_plugin(pytester):
     """A session that switches the plugin off can still open worlds; its fixtures and options are gone."""
     pytester.makepyfile("def test_it():\n    from sim import World\n    with World():\n        pass\n\ndef test_no(world):\n    pass\n")
-    result = pytester.runpytest_inprocess("-p", "no:pytest_sim", "-p", "no:cacheprovider")
+    result = pytester.runpytest_inprocess("-p", "no:sim.pytest_plugin", "-p", "no:cacheprovider")
     result.assert_outcomes(passed=1, errors=1)
     result.stdout.fnmatch_lines(["*fixture 'world' not found*"])
 
 
-@pytest.mark.parametrize("named", [[], ["-p", "pytest_sim"]])
+@pytest.mark.parametrize("named", [[], ["-p", "sim.pytest_plugin"]])
 def test_the_plugin_is_registered_once(pytester, monkeypatch, named):
     """Installed as the entry point of `pyproject.toml` it is there by itself; naming it too changes nothing."""
     points = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["entry-points"]["pytest11"]
@@ -146,8 +146,8 @@ def test_the_plugin_is_registered_once(pytester, monkeypatch, named):
     (installed / "METADATA").write_text("Metadata-Version: 2.1\nName: plugin\nVersion: 1\n")
     (installed / "entry_points.txt").write_text("[pytest11]\n" + "".join(f"{name} = {place}\n" for name, place in points.items()))
     monkeypatch.setenv("PYTHONPATH", f"{installed.parent}:{ENVIRONMENT['PYTHONPATH']}")
-    pytester.makeconftest('pytest_plugins = ["pytest_sim"]\n')
-    pytester.makepyfile("def test_it(world, pytestconfig):\n    assert pytestconfig.pluginmanager.has_plugin('pytest_sim')\n")
+    pytester.makeconftest('pytest_plugins = ["sim.pytest_plugin"]\n')
+    pytester.makepyfile("def test_it(world, pytestconfig):\n    assert pytestconfig.pluginmanager.has_plugin('sim.pytest_plugin')\n")
     result = pytester.runpytest_subprocess("-p", "no:cacheprovider", *named)
     result.assert_outcomes(passed=1)
     assert sum(line.startswith("sim: seed") for line in result.outlines) == 1

@@ -169,7 +169,7 @@ def test_text(world, text):
     first.assert_outcomes(passed=2, failed=1)
     words = shlex.split(again(first))
     assert words[0] == "pytest"
-    second = pytester.runpytest_inprocess("-p", "pytest_sim", "-p", "no:cacheprovider", *words[1:])
+    second = pytester.runpytest_inprocess("-p", "sim.pytest_plugin", "-p", "no:cacheprovider", *words[1:])
     second.assert_outcomes(failed=1)
     assert section(second)[0].partition(", now")[0] == section(first)[0].partition(", now")[0]
     assert again(second) == again(first)
@@ -184,14 +184,14 @@ def test_the_command_is_for_the_folder_it_was_started_in(suite, pytester, monkey
     below = pytester.mkdir("below")
     (below / "test_below.py").write_text("def test_it(world):\n    assert 0\n")
     monkeypatch.chdir(below)
-    result = pytester.runpytest_inprocess("-p", "pytest_sim", "-p", "no:cacheprovider")
+    result = pytester.runpytest_inprocess("-p", "sim.pytest_plugin", "-p", "no:cacheprovider")
     assert again(result) == "pytest test_below.py::test_it --sim-seed=0"
 
 
 def test_a_test_that_imports_sim_in_its_body_is_watched_too(pytester):
     """Nobody has imported `sim` before it."""
     pytester.makepyfile("def test_late():\n    from sim import World\n    with World(8):\n        assert 0\n")
-    result = pytester.runpytest_subprocess("-p", "pytest_sim", "-p", "no:cacheprovider")
+    result = pytester.runpytest_subprocess("-p", "sim.pytest_plugin", "-p", "no:cacheprovider")
     assert section(result)[0] == "seed 8, clock virtual, now 0.000000000 s"
 
 

@@ -1,7 +1,7 @@
 """The pytest plugin of `sim`: worlds as fixtures, seeds that depend on a test's name alone, reports that make a failure happen again.
 
-It stands beside `sim` and not inside, because importing a module of a package imports the package: pytest loads this plugin in
-every session, and only a session with simulated devices should pay for NumPy and pyserial.
+Law: pytest loads this in every session, and only a session with simulated devices pays for NumPy and the drivers; what needs them is
+imported where it is used.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ def pytest_configure(config: pytest.Config) -> None:
     for marker in MARKERS:
         config.addinivalue_line("markers", marker)
     session = config.stash[SESSION] = Session(config, options_of(config))
-    config.pluginmanager.register(session, "pytest_sim.session")
+    config.pluginmanager.register(session, "sim.pytest_plugin.session")
     if session.options.check:
-        config.pluginmanager.register(Twice(session.watch, session.options), "pytest_sim.twice")
+        config.pluginmanager.register(Twice(session.watch, session.options), "sim.pytest_plugin.twice")
 
 
 @pytest.fixture
