@@ -29,6 +29,7 @@ from .task import DONE, LOST, PARKED, RUNNABLE, RUNNING, Bell, Task
 FREE_POLLS = 64  # clock queries and polls that cost nothing, since the task last parked
 POLL_NS = 1_000
 COLLECT_EVERY = 10_000  # hand-overs between two collections of cycles: finalisers then run at the same place in every run
+FULL_EVERY = 100  # collections between two of old cycles, which take long
 
 
 class SimDeadlock(DfcoreError, RuntimeError):
@@ -55,7 +56,7 @@ class Kernel:
         self.ready: deque[Task] = deque()
         self._posts: deque[tuple[Callable[..., Any], tuple[Any, ...]]] = deque()
         self._ask: Callable[[int], tuple[Any, int | None]] | None = None
-        self._parks = 0
+        self._parks = self._collections = 0
         self.ended: deque[Any] = deque(maxlen=256)  # threads whose code has ended, but perhaps not yet the thread
         self.main = self.holder = Task("main")
         self._ending = Ending(self)
@@ -259,7 +260,8 @@ class Kernel:
 
     def _collect(self) -> None:
         """Let go of cycles, and of events that were taken back long before their time."""
-        gc.collect(1)
+        self._collections += 1
+        gc.collect(1 if self._collections % FULL_EVERY else 2)
         self._heap.tidy()
 
     def _ask_quiet(self, function: Callable[[int], tuple[Any, int | None]]) -> tuple[Any, int | None]:

@@ -2,7 +2,7 @@
 
 Laws: one world is open in a process at a time. The thread that enters becomes a task of the world, and so does every thread that
 a task starts. Leaving ends those threads, closes the devices they left open, restores every patch, and raises what a device raised,
-whatever happened inside. This module knows no device: what devices need is put in by `_seams` and taken out by `_close_devices`.
+whatever happened inside. This module knows no device: what devices need is put in by `_device_patches` and taken out by `_close_devices`.
 """
 
 from __future__ import annotations
@@ -107,7 +107,7 @@ class Timeline:
         standins.use(self.kernel, SelectShim(self))
         install(self.kernel, self.files, self._patches, self._standins())
         install_selectors(self._patches)
-        for target, name, value in self._seams():
+        for target, name, value in self._device_patches():
             self._patches.set(target, name, value)
         seam.enter(self)
         if rehearsal is None:
@@ -161,7 +161,7 @@ class Timeline:
         if self._state != "open":
             raise RuntimeError(f"World: needed an open world, was {self._state}; do this inside its `with` block")
 
-    def _seams(self) -> Iterable[tuple[Any, str, Any]]:
+    def _device_patches(self) -> Iterable[tuple[Any, str, Any]]:
         """What to replace, as (object, name, value), while this world is open, so that drivers find its devices."""
         return ()
 

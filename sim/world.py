@@ -61,7 +61,7 @@ class World(Timeline):
         self._shadows: list[Shadow] = []
         self._sound: Host | None = None
 
-    def _seams(self) -> Iterable[tuple[Any, str, Any]]:
+    def _device_patches(self) -> Iterable[tuple[Any, str, Any]]:
         return [*(tty_shims.patches(self) if HAS_PYSERIAL else ()), *audio_seam.patches(self)]
 
     def _standins(self) -> Iterable[tuple[Any, Callable[..., Any]]]:

@@ -7,11 +7,13 @@ import os
 import sys
 import threading
 import time
+import weakref
 
 import pytest
 
+import sim.kernel
 from sim import DeviceError, SimDeadlock, World
-from sim.kernel import COLLECT_EVERY, FREE_POLLS, POLL_NS, Kernel
+from sim.kernel import COLLECT_EVERY, FREE_POLLS, FULL_EVERY, POLL_NS, Kernel
 from sim.pace import _monotonic_ns
 from sim.stacks import Watchdog
 
@@ -275,6 +277,26 @@ def test_waits_that_never_came_to_their_end_are_forgotten():
             world.after(0, world.wake, bell)
             assert world.wait(bell, world.now_ns + 10**15)
         assert len(world.kernel._heap) <= 2 * COLLECT_EVERY
+
+
+def test_old_cycles_are_collected_too(monkeypatch):
+    """The garbage collector is off in a world, but not for good: what lived long and is a cycle goes, however long a world is open."""
+    monkeypatch.setattr(sim.kernel, "COLLECT_EVERY", 10)
+
+    class Cycle:
+        def __init__(self):
+            self.me = self
+
+    with World():
+        cycle = Cycle()
+        gone = weakref.ref(cycle)
+        gc.collect()  # it is old from here on
+        del cycle
+        for _ in range(10 * FULL_EVERY - 1):
+            time.sleep(0.001)
+        assert gone() is not None
+        time.sleep(0.001)
+        assert gone() is None
 
 
 def test_a_thread_outside_may_ring_a_bell_of_a_world_in_real_time():
