@@ -47,12 +47,20 @@ class SerialDevice:
 
     Class attributes `baudrate bytesize parity stopbits` ("N", "E", "O", "M" or "S"; the others numbers): how the device itself is
     set; None follows the port. Where the two differ each end hears what a real receiver would: see `sim.uart`.
+
+    Class attributes `vid pid serial_number manufacturer product`: of its USB adapter, for a program that looks for its port with
+    `serial.tools.list_ports`; they are told if `vid` is not None.
     """
 
     baudrate: int | None = None
     bytesize: int | None = None
     parity: str | None = None
     stopbits: float | None = None
+    vid: int | None = None
+    pid: int | None = None
+    serial_number: str | None = None
+    manufacturer: str | None = None
+    product: str | None = None
     _line: Line | None = None
 
     def on_open(self) -> None:

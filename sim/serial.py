@@ -306,14 +306,24 @@ class GlobShim(Shim):
         return real + self._world.matching(pattern) if self._world.member() else real
 
 
+def _describe(info: Any, device: Any) -> None:
+    """What `list_ports` tells of the USB adapter that a device says it has."""
+    if getattr(device, "vid", None) is not None:
+        for name in ("vid", "pid", "serial_number", "manufacturer", "product"):
+            setattr(info, name, getattr(device, name, None))
+        info.apply_usb_info()
+
+
 def patches(world: World) -> list[tuple[Any, str, Any]]:
     """What to replace, as (object, name, value), while `world` is open."""
     real_init = serial.tools.list_ports_linux.SysFS.__init__
 
     def init(self: Any, device: str) -> None:
         real_init(self, device)
-        if world.member() and world.find(device) is not None:
+        line = world.find(device) if world.member() else None
+        if line is not None:
             self.subsystem, self.description, self.hwid = "sim", "simulated port", f"SIM {device}"
+            _describe(self, line.device)
 
     posix = serial.serialposix
     shims = {"os": OsShim(world), "termios": TermiosShim(world), "fcntl": FcntlShim(world)}

@@ -420,6 +420,22 @@ def test_ports_are_listed():
     assert "/dev/ttyACM3" not in {info.device for info in list_ports.comports()}
 
 
+def test_a_port_is_found_by_its_adapter():
+    """By vendor and product, as a program finds its device whatever the port is called; a device that says nothing has none."""
+
+    class Board(SerialDevice):
+        vid, pid, serial_number, manufacturer, product = 0x2341, 0x0043, "A1", "Arduino", "Uno"
+
+    with World() as world:
+        world.serial("/dev/ttyACM0", Board())
+        world.serial("/dev/ttyACM1", SerialDevice())
+        found = list_ports.comports()
+        assert [info.device for info in found if (info.vid, info.pid) == (0x2341, 0x0043)] == ["/dev/ttyACM0"]
+        assert [info.device for info in list_ports.grep("VID:PID=2341:0043 SER=A1")] == ["/dev/ttyACM0"]
+        assert [(info.description, info.manufacturer) for info in list_ports.grep("ttyACM0")] == [("Uno", "Arduino")]
+        assert [info.vid for info in list_ports.grep("ttyACM1")] == [None]
+
+
 def test_ports_left_open_are_closed_with_their_world():
     """A port that outlives its world is closed, and its number means nothing in the next one."""
     with World() as world:
