@@ -8,6 +8,7 @@ reaches each stream or is counted in `lost`; a frame of silence that a speaker p
 
 from __future__ import annotations
 
+import numbers
 import zlib
 from bisect import insort
 from collections.abc import Iterable
@@ -39,10 +40,10 @@ class Device:
 
     def __init__(self, world: Timeline, name: str, rate: int, channels: int, period: int, faults: Iterable[Fault]) -> None:
         where = f"{self.what} {name!r}"
-        _check_whole(where, "rate", rate, *RATES)
-        _check_whole(where, "channels", channels, 1, MOST_CHANNELS)
-        _check_whole(where, "period", period, 1, 1 << 20)
-        self.name, self.rate, self.channels, self.period = name, rate, channels, period
+        self.name = name
+        self.rate = rate = _whole(where, "rate", rate, *RATES)
+        self.channels = _whole(where, "channels", channels, 1, MOST_CHANNELS)
+        self.period = _whole(where, "period", period, 1, 1 << 20)
         self.faults = schedule_for(where, faults, self.kinds)
         self.plugged = True
         self.lost = 0
@@ -131,9 +132,10 @@ class Device:
         self.unplug()
 
 
-def _check_whole(where: str, what: str, value: Any, low: int, high: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+def _whole(where: str, what: str, value: Any, low: int, high: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral) or not low <= int(value) <= high:
         raise ValueError(f"{where}: needed {what} from {low} to {high}, was {value!r}; give a whole number")
+    return int(value)
 
 
 class Microphone(Device):

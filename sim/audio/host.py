@@ -72,7 +72,7 @@ class Host:
         return Room(self.world, *args)
 
     def _row(self, what: str, name: Any) -> Row:
-        if not isinstance(name, str) or not name.strip() or "\0" in name:
+        if not isinstance(name, str) or not name.strip() or not name.isprintable():
             raise ValueError(f"{what} {name!r}: needed a name, was {name!r}; programs choose the device by it")
         return next((row for row in self.rows if row.name == name), Row(name))
 

@@ -2,7 +2,8 @@
 
 Laws. `sounddevice._lib` asks who calls: a task of the open world gets the PortAudio of that world; anybody else gets the real
 library if this machine has one, and else a PortAudio without devices. A stream is always answered by the library that opened
-it, so that one left from a world that is over is nobody's, and never a pointer for the real library. This is arranged when
+it, so that one left from a world that is over is nobody's, and never a pointer for the real library. What a program sets in `sounddevice.default` in a
+world does not outlive it: a device there is a number of that world. This is arranged when
 sounddevice is imported, which succeeds on a machine without PortAudio too. A program that never imports sounddevice pays
 nothing.
 """
@@ -28,6 +29,7 @@ STAND_IN = "simulated PortAudio"  # the path of ours, where there is no real one
 
 world: Timeline | None = None  # the open one
 library: PortAudio | None = None  # of the open world, once somebody needs it
+put_back: Callable[[], None] | None = None  # the defaults of a sounddevice that was there before the open world
 
 
 # what a world does ----------------------------------------------------------------------------------------------------------
@@ -38,6 +40,7 @@ def patches(opened: Timeline) -> Iterable[tuple[Any, str, Any]]:
     here, driver = sys.modules[__name__], _driver()
     yield here, "world", opened
     yield here, "library", None
+    yield here, "put_back", None if driver is None else _keep_defaults(driver.default)
     yield sys, "unraisablehook", _unraisablehook(opened, sys.unraisablehook)
     if driver is not None:  # what it remembers between calls
         yield driver, "_last_callback", None
@@ -61,6 +64,20 @@ def close_streams() -> None:
     driver = _driver()
     if driver is not None:
         driver._last_callback, driver._initialized = None, 1
+        (put_back or driver.default.reset)()
+
+
+def _keep_defaults(default: Any) -> Callable[[], None]:
+    """A function that sets `sounddevice.default` to what it is now."""
+    pairs = {name: tuple(getattr(default, name)._pair) for name in default._pairs}
+    others = {name: value for name, value in vars(default).items() if name not in pairs}
+
+    def back() -> None:
+        default.reset()
+        for name, value in (*pairs.items(), *others.items()):
+            setattr(default, name, value)
+
+    return back
 
 
 def _driver() -> Any:

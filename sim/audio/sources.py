@@ -52,14 +52,15 @@ def as_source(source: Any, name: str, rate: int, channels: int) -> Source | None
 
 def _of_function(function: Callable[[npt.NDArray[np.float64]], Any], channels: int) -> Source:
     def samples(numbers: npt.NDArray[np.int64], times: npt.NDArray[np.float64]) -> Samples:
-        values = np.asarray(function(times), np.float64)
+        values = np.asarray(function(times))
+        if values.dtype.kind not in "fiu":
+            raise TypeError(f"needed samples that are real numbers, was {values.dtype.name}; mend the function")
         if values.shape not in ((len(times),), (len(times), channels)):
             raise ValueError(
                 f"needed shape {(len(times),)} or {(len(times), channels)}, was {values.shape}; return one sample for each time"
             )
-        if not np.isfinite(values).all():
-            raise ValueError(f"needed finite samples, was {values[~np.isfinite(values)][0]} among them; mend the function")
-        return values
+        _check_size(values, "mend the function")
+        return values.astype(np.float64)
 
     return samples
 
@@ -69,8 +70,7 @@ def _of_array(array: Samples, where: str, channels: int) -> Source:
         raise ValueError(
             f"{where}: needed samples [n] or [n, {channels}], was shape {array.shape}; say channels= or choose columns"
         )
-    if not np.isfinite(array).all():
-        raise ValueError(f"{where}: needed finite samples, was {array[~np.isfinite(array)][0]} among them; mend the array")
+    _check_size(array, "mend the array", f"{where}: ")
 
     def samples(numbers: npt.NDArray[np.int64], times: npt.NDArray[np.float64]) -> Samples:
         values = np.zeros((len(numbers), *array.shape[1:]))
@@ -79,6 +79,13 @@ def _of_array(array: Samples, where: str, channels: int) -> Source:
         return values
 
     return samples
+
+
+def _check_size(values: npt.NDArray[Any], what_to_do: str, where: str = "") -> None:
+    inside = np.abs(values.astype(np.float64)) <= np.finfo(np.float32).max
+    if not inside.all():
+        text = "needed finite samples, which a float32 can hold"
+        raise ValueError(f"{where}{text}, was {values[~inside][0]} among them; {what_to_do}")
 
 
 def _full_scale(array: npt.NDArray[Any], where: str) -> Samples:
@@ -100,11 +107,17 @@ def _wav(path: str | os.PathLike[str], where: str, rate: int) -> Samples:
 
     try:
         with wave.open(os.fspath(path), "rb") as file:
-            data, width, channels, found = file.readframes(-1), file.getsampwidth(), file.getnchannels(), file.getframerate()
-    except FileNotFoundError as error:
-        raise FileNotFoundError(error.errno, f"{where}: needed a WAV file, there was none; check the path", str(path)) from None
+            channels, width, found, frames, *_ = file.getparams()
+            data = file.readframes(frames)
+    except OSError as error:
+        why = "there was none" if isinstance(error, FileNotFoundError) else f"cannot read it ({error.strerror})"
+        raise type(error)(error.errno, f"{where}: needed a WAV file, {why}; check the path", str(path)) from None
     except (wave.Error, EOFError) as error:
-        raise ValueError(f"{where}: needed a WAV file of integer samples, {str(path)!r} was none ({error}); convert it") from None
+        why = str(error) or "too short"
+        raise ValueError(f"{where}: needed a WAV file of integer samples, {str(path)!r} was none ({why}); convert it") from None
+    if len(data) != frames * width * channels:
+        text = f"needed a whole WAV file, {str(path)!r} had {len(data)} of {frames * width * channels} bytes of sound"
+        raise ValueError(f"{where}: {text}; copy it again, or cut it with an editor of sounds")
     if found != rate:
         raise ValueError(
             f"{where}: needed a WAV file of {rate} samples per second, {str(path)!r} was {found}; resample it or say rate={found}"

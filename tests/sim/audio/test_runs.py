@@ -169,7 +169,7 @@ def test_a_long_read_is_one_wait():
         ({"channels": True}, "needed channels from 1 to 128, was True"),
         ({"period": 0}, "needed period from 1 to 1048576, was 0"),
         ({"source": np.zeros((5, 2))}, r"needed samples \[n\] or \[n, 1\], was shape \(5, 2\)"),
-        ({"source": [1.0, float("nan")]}, "needed finite samples, was nan"),
+        ({"source": [1.0, float("nan")]}, "needed finite samples, .* was nan"),
         ({"faults": [Flip(byte=3)]}, r"microphone 'mic': needed faults of Xrun, Drift, Unplug, Drop, Insert, was Flip\(byte=3\)"),
         ({"faults": [Stall(0.1)]}, "it means nothing here"),
         ({"faults": [Delay(frame=1)]}, "it means nothing here"),
@@ -215,6 +215,13 @@ def test_files_that_do_not_fit(tmp_path):
             world.microphone("mic", source=path)
         with pytest.raises(ValueError, match=r"needed samples \[n\] or \[n, 1\], was shape \(10, 2\)"):
             world.microphone("mic", source=path, rate=44_100)
+        whole = path.read_bytes()
+        for count in len(whole) - 1, len(whole) - 20, 44:
+            path.write_bytes(whole[:count])
+            with pytest.raises(ValueError, match=f"microphone 'mic': needed a whole WAV file, .* had {count - 44} of 40 bytes"):
+                world.microphone("mic", source=path, rate=44_100)
+        with pytest.raises(IsADirectoryError, match="microphone 'mic': needed a WAV file, cannot read it"):
+            world.microphone("mic", source=tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -222,7 +229,9 @@ def test_files_that_do_not_fit(tmp_path):
     [
         (lambda times: 1 / 0, "microphone 'mic': source.*ZeroDivisionError"),
         (lambda times: np.zeros(3), r"microphone 'mic': source.*needed shape \(256,\) or \(256, 1\), was \(3,\)"),
-        (lambda times: times * np.nan, "microphone 'mic': source.*needed finite samples, was nan"),
+        (lambda times: 1j * times, "microphone 'mic': source.*needed samples that are real numbers, was complex128"),
+        (lambda times: times + 1e300, r"microphone 'mic': source.*needed finite samples, .*, was 1e\+300"),
+        (lambda times: times * np.nan, "microphone 'mic': source.*needed finite samples, .* was nan"),
         (lambda times: None, "microphone 'mic': source"),
         (lambda: 0, "microphone 'mic': source.*TypeError"),
         (lambda times: sd.sleep(1), "microphone 'mic': source.*waited"),
@@ -245,11 +254,19 @@ def test_names():
         for make in (lambda: world.microphone("a", source=None), lambda: world.speaker("a")):
             with pytest.raises(ValueError, match="needed a name that is free"):
                 make()
-        for name in ("", "  ", "a\0b", None, 3):
+        for name in ("", "  ", "a\0b", "a\nb", "\ud800", None, 3):
             with pytest.raises((TypeError, ValueError), match="needed a name"):
                 world.speaker(name)
         with pytest.raises(ValueError, match="No input device matching 'b'"):
             sd.InputStream(device="b")
+
+
+def test_numbers_of_numpy():
+    """A whole number is one whatever its type."""
+    with World() as world:
+        microphone = world.microphone("mic", source=None, rate=np.int64(44_100), channels=np.uint8(2), period=np.int32(441))
+        assert (882, 2) == sd.rec(882, samplerate=44_100, channels=2, blocking=True).shape
+        assert {int} == {type(value) for value in (microphone.rate, microphone.channels, microphone.period)}
 
 
 def test_a_world_that_is_closed():

@@ -172,6 +172,21 @@ def test_what_sounddevice_remembers_is_forgotten():
         sd.get_status()
 
 
+def test_what_a_program_sets_in_a_world_does_not_outlive_it():
+    """A default device is a number of that world; what was set before holds in the world and after it."""
+    sd.default.samplerate, sd.default.channels = 44_100, (None, 1)
+    try:
+        with World() as world:
+            world.speaker("speaker")
+            assert (44_100, 1) == (sd.default.samplerate, sd.default.channels["output"])
+            sd.default.samplerate, sd.default.device, sd.default.clip_off = 48_000, 0, True
+            sd.default.channels["output"] = 2
+        assert (44_100, 1, False) == (sd.default.samplerate, sd.default.channels["output"], sd.default.clip_off)
+        assert [None, None] == sd.default.device._pair
+    finally:
+        sd.default.reset()
+
+
 def test_a_stream_of_a_world_that_is_over_is_nobodys():
     """Every call is answered with an error, outside and in the next world."""
     with World() as world:
