@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     from sim.trace import Event
 
 TITLE = "simulated world"
-LAST_EVENTS = 30
+LAST_LINES = 30
 
 
 def section(item: pytest.Item, options: Options, wanted: Wanted, world: World, count: int) -> str:
     """The text of the report's section about the last of `count` worlds."""
-    return "\n".join([_head(options, wanted, world, count), *_faults(world), *_events(world), f"again: {again(item, options)}"])
+    return "\n".join([_head(options, wanted, world, count), *_faults(world), *_events(world, options), f"again: {again(item, options)}"])
 
 
 def _head(options: Options, wanted: Wanted, world: World, count: int) -> str:
@@ -36,26 +36,44 @@ def _faults(world: World) -> list[str]:
     return [f"{name}: faults=[{', '.join(map(repr, schedule))}]" for name, schedule in world.schedules]
 
 
-def _events(world: World) -> list[str]:
-    events = list(joined(world.trace))
-    total = world.trace.dropped + len(events)
-    last = events[-LAST_EVENTS:]
-    head = f"the last {len(last)} of {total} events:" if last else "no events"
-    return [head, *(f"  {event}" for event in last)]
+def _events(world: World, options: Options) -> list[str]:
+    lines = list(joined(world.trace))
+    last = lines[-LAST_LINES:]
+    if not last:
+        return ["no events"]
+    count, total = sum(line.count for line in last), world.trace.dropped + len(world.trace)
+    where = f"all of them are in {options.trace_dir}" if options.trace_dir else "--sim-trace=DIR writes all of them to a file"
+    head = f"the last {count} of {total} events" + (f" ({where})" if count < total else "")
+    return [f"{head}:", *(f"  {line}" for line in last)]
 
 
-def joined(events: Iterable[Event]) -> Iterator[Event]:
-    """The same events, but bytes that were read one by one at one instant, as `readline` does, are one event."""
-    last: Event | None = None
+class Line(NamedTuple):
+    """One event, or `count` reads of one device that followed each other, the last of them at `until_ns`."""
+
+    event: Event
+    until_ns: int
+    count: int = 1
+
+    def __str__(self) -> str:
+        more = f" until {self.until_ns / 1e9:.9f} s" if self.until_ns > self.event.t_ns else ""
+        return f"{self.event}{more}"
+
+
+def joined(events: Iterable[Event]) -> Iterator[Line]:
+    """The same events; but what was read of each device while nothing else happened, as `readline` does byte by byte, is one line."""
+    reads: dict[str, Line] = {}
     for event in events:
-        if last is not None and event.kind == "read" and event[:3] == last[:3]:
-            last = last._replace(data=last.data + event.data)  # type: ignore[operator]  # both are bytes
+        if event.kind != "read":
+            yield from reads.values()
+            reads.clear()
+            yield Line(event, event.t_ns)
+        elif event.device in reads:
+            first, _, count = reads[event.device]
+            first = first._replace(data=first.data + event.data)  # type: ignore[operator]  # both are bytes
+            reads[event.device] = Line(first, event.t_ns, count + 1)
         else:
-            if last is not None:
-                yield last
-            last = event
-    if last is not None:
-        yield last
+            reads[event.device] = Line(event, event.t_ns)
+    yield from reads.values()
 
 
 def again(item: pytest.Item, options: Options) -> str:

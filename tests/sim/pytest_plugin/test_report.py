@@ -98,7 +98,7 @@ def test_long(world, port):
 """)
     lines = section(result)
     head = next(number for number, line in enumerate(lines) if line.startswith("the last"))
-    assert re.fullmatch(r"the last 30 of \d+ events:", lines[head])
+    assert re.fullmatch(r"the last 30 of 44 events .*:", lines[head])
     assert len(lines) - head - 1 == 30
     assert lines[-1].endswith("... (1000 in all)")
 
@@ -195,17 +195,47 @@ def test_a_test_that_imports_sim_in_its_body_is_watched_too(pytester):
     assert section(result)[0] == "seed 8, clock virtual, now 0.000000000 s"
 
 
-def test_bytes_that_are_read_one_by_one_are_one_line(suite):
-    """`readline` reads them so: what was there at one instant is shown as one event, and what came later as another."""
+def test_reads_that_follow_each_other_are_one_line(suite):
+    """`readline` reads byte by byte: of each device it is one line, from the first byte to the last, until anything else happens."""
     result = suite(
         """
 def test_lines(world):
     world.serial("imu", Echo())
-    with serial.Serial("imu", 10_000, timeout=1) as s:
-        s.write(b"ab\\nc\\n")
+    world.serial("gps", Echo())
+    with serial.Serial("imu", 10_000, timeout=1) as imu, serial.Serial("gps", 10_000, timeout=1) as gps:
+        imu.write(b"ab\\nc\\n")
+        gps.write(b"xy")
         world.wait(world.bell(), 8_500_000)
-        assert s.readline() + s.readline() == b""
+        gps.read(1)
+        imu.readline()
+        gps.read(1)
+        imu.readline()
+        gps.write(b"!")
+        gps.read(1)
+        assert 0
 """
     )
     reads = [line.split("  ")[1:] for line in section(result) if "  read  " in line]
-    assert reads == [["0.008500000 s", "imu", "read", "b'ab\\n'"], ["0.009000000 s", "imu", "read", "b'c'"], ["0.010000000 s", "imu", "read", "b'\\n'"]]
+    assert reads == [
+        ["0.008500000 s", "gps", "read", "b'xy'"],
+        ["0.008500000 s", "imu", "read", "b'ab\\nc\\n' until 0.010000000 s"],
+        ["0.012000000 s", "gps", "read", "b'!'"],
+    ]
+
+
+def test_a_cut_trace_counts_its_events_and_says_where_all_of_them_are(suite, tmp_path):
+    """Lines that hold many reads count as many; without `--sim-trace` the report names the option, with it the folder."""
+    text = """
+def test_many(world, port):
+    s = serial.Serial(port("imu", Echo()), 115200, timeout=1)
+    for _ in range(20):
+        s.write(b"abc")
+        for _ in range(3):
+            s.read(1)
+    assert 0
+"""
+    heads = [[line for line in section(suite(text, *arguments)) if "events" in line] for arguments in ((), (f"--sim-trace={tmp_path}",))]
+    assert [
+        ["the last 46 of 123 events (--sim-trace=DIR writes all of them to a file):"],
+        [f"the last 46 of 123 events (all of them are in {tmp_path}):"],
+    ] == heads
