@@ -46,7 +46,8 @@ class SerialDevice:
         world.serial("/dev/ttyUSB0", echo)
 
     Class attributes `baudrate bytesize parity stopbits` ("N", "E", "O", "M" or "S"; the others numbers): how the device itself is
-    set; None follows the port. Where the two differ each end hears what a real receiver would: see `sim.uart`.
+    set; None follows the port. Where the two differ each end hears what a real receiver would (see `sim.uart`), and the trace has an
+    event "mismatch".
 
     Class attributes `vid pid serial_number manufacturer product`: of its USB adapter, for a program that looks for its port with
     `serial.tools.list_ports`; they are told if `vid` is not None.

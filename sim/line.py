@@ -22,7 +22,7 @@ from .pace import delay_ns
 from .profiles import Profile
 from .settings import Settings
 from .tty import Tty
-from .uart import heard
+from .uart import Heard, heard
 
 if TYPE_CHECKING:
     from .world import World
@@ -47,6 +47,7 @@ class Line:
         self._kernel: Kernel = world.kernel
         self._sent, self._received = bytearray(), bytearray()
         self.parity_errors = self.framing_errors = 0
+        self._mismatch = ""  # of the two ends, as it was told last
         self._delivery: list[Any] | None = None
         self._plugged = True
         self._opening = False  # in `on_open`: the port is not set yet
@@ -244,6 +245,7 @@ class Line:
     def tell_settings(self) -> None:
         """The port has new settings."""
         self.log("settings", repr(tuple(self.tty.settings)))
+        self._mismatch = ""
         self._hook("on_settings", self.tty.settings)
 
     def tell_lines(self) -> None:
@@ -282,12 +284,23 @@ class Line:
         if sender is receiver:
             return data
         if abs(receiver.baudrate / sender.baudrate - 1) > MOST_MISMATCH:
+            self._tell_mismatch(sender, receiver)
             return self._garbage.bytes(len(data))
         result = heard(data, sender, receiver)
+        if result != Heard(data):
+            self._tell_mismatch(sender, receiver)
         if receiver is self.tty.settings:
             self.parity_errors += result.parity_errors
             self.framing_errors += result.framing_errors
         return result.data
+
+    def _tell_mismatch(self, sender: Settings, receiver: Settings) -> None:
+        """Add to the trace how the two ends are set, once for each such pair."""
+        device, port = (receiver, sender) if sender is self.tty.settings else (sender, receiver)
+        words = f"device {device.words}, port {port.words}"
+        if words != self._mismatch:
+            self._mismatch = words
+            self.log("mismatch", words)
 
     def set_modem(self, **lines: bool) -> None:
         """The device drives its modem lines."""

@@ -28,6 +28,11 @@ class Settings(NamedTuple):
     xonxoff: bool
 
     @property
+    def words(self) -> str:
+        """Rate and framing as data sheets have them: "9600 8N1"."""
+        return f"{self.baudrate} {self.bytesize}{self.parity}{self.stopbits}"
+
+    @property
     def bits(self) -> int:
         """Bits on the wire per byte: start, data, parity and stop bits."""
         return 1 + self.bytesize + (self.parity != "N") + self.stopbits

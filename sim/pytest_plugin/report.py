@@ -41,18 +41,19 @@ def _events(world: World, options: Options) -> list[str]:
     last = lines[-LAST_LINES:]
     if not last:
         return ["no events"]
-    count, total = sum(line.count for line in last), world.trace.dropped + len(world.trace)
+    count, total = sum(line.events for line in last), world.trace.dropped + len(world.trace)
     where = f"all of them are in {options.trace_dir}" if options.trace_dir else "--sim-trace=DIR writes all of them to a file"
     head = f"the last {count} of {total} events" + (f" ({where})" if count < total else "")
-    return [f"{head}:", *(f"  {line}" for line in last)]
+    earlier = [f"earlier: {line}" for line in lines[:-LAST_LINES] if line.event.kind == "mismatch"]
+    return [*earlier, f"{head}:", *(f"  {line}" for line in last)]
 
 
 class Line(NamedTuple):
-    """One event, or `count` reads of one device that followed each other, the last of them at `until_ns`."""
+    """One event, or `events` reads of one device that followed each other, the last of them at `until_ns`."""
 
     event: Event
     until_ns: int
-    count: int = 1
+    events: int = 1
 
     def __str__(self) -> str:
         more = f" until {self.until_ns / 1e9:.9f} s" if self.until_ns > self.event.t_ns else ""
@@ -68,9 +69,9 @@ def joined(events: Iterable[Event]) -> Iterator[Line]:
             reads.clear()
             yield Line(event, event.t_ns)
         elif event.device in reads:
-            first, _, count = reads[event.device]
+            first, _, before = reads[event.device]
             first = first._replace(data=first.data + event.data)  # type: ignore[operator]  # both are bytes
-            reads[event.device] = Line(first, event.t_ns, count + 1)
+            reads[event.device] = Line(first, event.t_ns, before + 1)
         else:
             reads[event.device] = Line(event, event.t_ns)
     yield from reads.values()

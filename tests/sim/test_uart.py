@@ -123,6 +123,65 @@ def test_a_device_set_otherwise_than_the_port(port_settings, hears, is_heard, er
         assert (line.parity_errors, line.framing_errors) == (errors, 0)
 
 
+def mismatches(world):
+    return [event.data for event in world.trace if event.kind == "mismatch"]
+
+
+def test_bytes_spoilt_by_other_settings_are_told_once_per_change():
+    """The trace says how each end is set, whichever way the first spoilt byte went, and says no more until that changes."""
+
+    class Twin(SerialDevice):
+        baudrate, parity = 19200, "N"
+
+        def on_data(self, data):
+            self.send(b"abc")
+
+    with World() as world:
+        world.serial(PORT, Twin())
+        with serial.Serial(PORT, 9600, timeout=1) as port:
+            port.write(b"x")
+            port.read(3)
+            port.write(b"x")
+            assert ["device 19200 8N1, port 9600 8N1"] == mismatches(world)
+            port.baudrate, port.parity = 19200, "E"
+            port.write(b"x")
+            port.read(3)
+            port.parity = "N"
+            port.write(b"x")
+            assert b"abc" == port.read(3)
+            port.baudrate = 9600
+            port.write(b"x")
+            port.read(3)
+    texts = ["device 19200 8N1, port 9600 8N1", "device 19200 8N1, port 19200 8E1", "device 19200 8N1, port 9600 8N1"]
+    assert texts == mismatches(world)
+
+
+@pytest.mark.parametrize("own", [{"baudrate": 9700}, {"stopbits": 2}, {}])
+def test_other_settings_that_spoil_nothing_are_not_told(own):
+    """A rate within 4 % and a second stop bit are heard alike."""
+    device = SerialDevice()
+    vars(device).update(own)
+    with World() as world:
+        world.serial(PORT, device)
+        with serial.Serial(PORT, 9600, timeout=1) as port:
+            device.send(b"abc")
+            port.write(b"x")
+            assert b"abc" == port.read(3)
+    assert [] == mismatches(world)
+
+
+def test_parity_errors_are_told_as_a_mismatch():
+    """8E1 heard as 8O1: the bytes are right, but a receiver that looks at parity would refuse each."""
+    device = SerialDevice()
+    device.parity = "E"
+    with World() as world:
+        world.serial(PORT, device)
+        with serial.Serial(PORT, 9600, parity="O", timeout=1) as port:
+            device.send(b"abc")
+            assert b"abc" == port.read(3)
+    assert ["device 9600 8E1, port 9600 8O1"] == mismatches(world)
+
+
 def test_each_end_takes_as_long_as_its_own_bits():
     """A device with two stop bits sends 11 bits per byte to a port with one."""
 

@@ -239,3 +239,21 @@ def test_many(world, port):
         ["the last 46 of 123 events (--sim-trace=DIR writes all of them to a file):"],
         [f"the last 46 of 123 events (all of them are in {tmp_path}):"],
     ] == heads
+
+
+def test_a_rate_that_spoils_bytes_is_shown_however_long_ago_it_was_told(suite):
+    """What is wrong from the beginning is not cut away with it."""
+    result = suite("""
+class Twin(Echo):
+    baudrate = 19200
+
+def test_garbage(port):
+    s = serial.Serial(port("imu", Twin()), 9600, timeout=1)
+    for _ in range(20):
+        s.write(b"ping")
+        s.read(4)
+    assert 0
+""")
+    lines = section(result)
+    assert "earlier: 0.004166666 s  imu  mismatch  device 19200 8N1, port 9600 8N1" in lines
+    assert 1 == sum("mismatch" in line for line in lines)
