@@ -20,7 +20,7 @@ class Link:
     """Joins a stream to a microphone, a speaker or both.
 
     Attributes: `period` (frames), `block` (of the grid, the one that comes next), `due_ns` (when it is there), `slot` (the next
-    frame of the speaker), `flags` (what went wrong since they were last taken).
+    frame of the speaker), `flags` (what went wrong since they were last taken), `plugged` (all devices, since it was made).
     """
 
     def __init__(self, microphone: Microphone | None, speaker: Speaker | None) -> None:
@@ -29,17 +29,13 @@ class Link:
         self.microphone, self.speaker, self._driver = microphone, speaker, driver
         self.period = driver.period
         self.block = self.slot = self.flags = self.due_ns = 0
+        self.plugged = True
         self._one_clock = microphone is None or speaker is None or microphone.clock.same_as(speaker.clock)
 
     @property
     def devices(self) -> list[Microphone | Speaker]:
         """Those there are."""
         return [device for device in (self.microphone, self.speaker) if device is not None]
-
-    @property
-    def plugged(self) -> bool:
-        """Whether they all are."""
-        return all(device.plugged for device in self.devices)
 
     @property
     def reserve(self) -> int:

@@ -123,7 +123,8 @@ class Stream:
         self.log("close")
 
     def lose(self) -> None:
-        """A device has gone: whoever waits for it has to look."""
+        """A device has gone, for this stream for good: whoever waits for it has to look."""
+        self.link.plugged = False
         self._wake()
         self._ring_starters()
 

@@ -75,14 +75,24 @@ def test_a_lost_device_is_there_again_after_replug():
     with World() as world:
         mic = world.microphone("mic", source=np.ones(48_000))
         closed = sd.InputStream(channels=1, callback=lambda *_: None)
+        calls, called, read = [], sd.InputStream(channels=1, callback=lambda *_: calls.append(1)), sd.InputStream(channels=1)
+        called.start()
+        read.start()
         mic.unplug()
+        calls.clear()
         with pytest.raises(sd.PortAudioError, match="-9985"):
             sd.InputStream(channels=1)
         with pytest.raises(sd.PortAudioError, match="-9999"):
             closed.start()
         assert closed.stopped
-        closed.close()
         mic.replug()
+        sd.sleep(100)
+        assert [] == calls
+        for call in (closed.start, lambda: read.read(1)):
+            with pytest.raises(sd.PortAudioError, match="-9999"):
+                call()
+        for stream in (closed, called, read):
+            stream.close()
         assert sd.rec(100, channels=1, blocking=True).all()
 
 
