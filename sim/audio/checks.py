@@ -15,6 +15,7 @@ from .streams import NEVER_DROP_INPUT
 
 RATES = (1_000.0, 768_000.0)
 RATE_TOLERANCE = 1.0
+MOST_BYTES = 1 << 30  # of one block
 KNOWN_FLAGS, PLATFORM_FLAGS = 0xF, 0xFFFF0000  # PaStreamFlags
 
 
@@ -33,6 +34,9 @@ def check(wish: Wish, rows: list[Row]) -> None:
     """Raise `Refused` if no stream can be opened like this on these devices."""
     _check_general(wish, len(rows))
     _check_devices(wish, rows)
+    for side in (wish.inputs, wish.outputs):
+        if side and wish.has_callback and wish.size * side.channelCount * FORMATS[side.sampleFormat].size > MOST_BYTES:
+            raise Refused(Code.INSUFFICIENT_MEMORY)
 
 
 def _check_general(wish: Wish, device_count: int) -> None:

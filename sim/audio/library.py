@@ -89,10 +89,11 @@ class Library:
 
     def Pa_Sleep(self, milliseconds: int) -> None:
         """Let time pass."""
+        milliseconds = ffi.new("long*", milliseconds)[0]
         if self._kernel is None:
             time.sleep(milliseconds / 1e3)
         else:
-            self._kernel.park(self._kernel.now + int(milliseconds) * 1_000_000)
+            self._kernel.park(self._kernel.now + milliseconds * 1_000_000)
 
     def Pa_GetLastHostErrorInfo(self) -> Any:
         """More about the last error -9999."""

@@ -246,6 +246,26 @@ def test_a_source_that_fails_ends_the_run(source, message, blocking):
             stream.read(1_000) if blocking else sd.sleep(1_000)
 
 
+def test_blocks_that_no_memory_holds():
+    """Refused at once, and the device knows nothing of it. What only waits has no block."""
+    with World() as world:
+        microphone = world.microphone("mic", source=None)
+        for blocksize in (1 << 28) + 1, 1 << 40:
+            with pytest.raises(sd.PortAudioError, match="-9992"):
+                sd.InputStream(blocksize=blocksize, callback=lambda *_: None)
+        sd.InputStream(blocksize=1 << 40).close()
+        assert [] == microphone.streams
+
+
+def test_sleeping_takes_whole_milliseconds():
+    """As the real function."""
+    with World() as world:
+        sd.sleep(2)
+        assert 2_000_000 == world.now_ns
+        with pytest.raises(TypeError):
+            sd.sleep(1.5)
+
+
 def test_names():
     """Taken, empty, no text; but a microphone and a speaker may share one."""
     with World() as world:
