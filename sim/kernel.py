@@ -36,6 +36,10 @@ class SimDeadlock(DfcoreError, RuntimeError):
     """Every task of a world waits for ever and no event is left. The message holds the stack of each."""
 
 
+class HookWaited(RuntimeError):
+    """A hook waited, while time stands still. The message needs no more."""
+
+
 class Kernel:
     """The baton, the heap and the order of one world."""
 
@@ -101,11 +105,24 @@ class Kernel:
         """End the run: raise in the main task, at its next call of the kernel."""
         if owner is not None and not isinstance(error, DfcoreError):
             cause = error
-            error = DeviceError(f"{owner}: needed hooks that return, {type(cause).__name__} was raised ({cause}); mend the device")
+            found = f"{type(cause).__name__} was raised ({cause}) at {self.now / 1e9:.9f} s"
+            text = str(cause) if isinstance(cause, HookWaited) else f"{owner}: needed hooks that return, {found}; mend the device"
+            error = DeviceError(text)
             error.__cause__ = cause
         if self.failure is None:
             self.failure = error
         self.raise_in_main(self.failure)
+
+    def told_by(self, error: BaseException | None) -> BaseException | None:
+        """What ended the run, if `error` is that or was made of it by a driver. Then it has been told, and is not raised again."""
+        failure, seen = self.failure, set[int]()
+        while failure is not None and error is not None and id(error) not in seen:
+            if error is failure:
+                self.failure = self.main.pending = None
+                return failure
+            seen.add(id(error))
+            error = error.__cause__ or error.__context__
+        return None
 
     def raise_in_main(self, error: BaseException) -> None:
         """Wake the main task with an exception."""
@@ -146,7 +163,8 @@ class Kernel:
         """Give the baton away until woken (True) or until the time has come (False)."""
         task = self.holder
         if self.inside is not None:
-            raise RuntimeError(f"{self.inside}: needed hooks that return at once, one waited; use after() or every() of the device")
+            found = f"one waited at {self.now / 1e9:.9f} s"
+            raise HookWaited(f"{self.inside}: needed hooks that return at once, {found}; use after() or every() of the device")
         if self.closing and task is not self.main:
             self._ending.end(task)
         if task.pending is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import sys
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -18,6 +19,14 @@ if TYPE_CHECKING:
 
 TITLE = "simulated world"
 LAST_LINES = 30
+SHOWN = ("sim.machine", "sim.plants", "sim.pytest_plugin")  # whose frames say something to who wrote the test
+
+
+def hide_frames() -> None:
+    """Have pytest leave the inside of `sim` out of stacks, unless it is given `--full-trace`."""
+    for name, module in list(sys.modules.items()):
+        if name.startswith("sim.") and not name.startswith(SHOWN):
+            vars(module)["__tracebackhide__"] = True
 
 
 def section(item: pytest.Item, options: Options, wanted: Wanted, world: World, count: int) -> str:

@@ -98,9 +98,18 @@ class Session:
             seed_globals(marks.wanted(pyfuncitem, self.options).seed)
 
     @pytest.hookimpl(wrapper=True)
-    def pytest_runtest_makereport(self, item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-        """Tell a failing test about its world."""
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        """Tell a failing test about its world, and what its world raised once: by its own name, whatever a driver made of it."""
+        if call.excinfo is not None:
+            report.hide_frames()
         made = yield
+        if call.excinfo is not None and self.watch.last is not None:
+            failure = self.watch.last.kernel.told_by(call.excinfo.value)
+            crash = getattr(made.longrepr, "reprcrash", None)
+            if failure is not None and crash is not None:
+                crash.message = f"{type(failure).__name__}: {failure}"
         if made.failed and self.watch.last is not None:
             text = report.section(item, self.options, marks.wanted(item, self.options), self.watch.last, self.watch.count)
             made.sections.append((report.TITLE, text))

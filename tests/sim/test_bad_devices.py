@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
+import serial
 
 import sim
 from sim import SerialDevice, World
@@ -62,6 +65,30 @@ def test_a_hook_that_would_never_run_is_refused(base, hook, function):
     device = type("Imu", (base,), {hook: function})()
     with World() as world, pytest.raises(TypeError, match=f"device Imu: needed {hook} to be an ordinary function, was a"):
         world.serial("imu", device)
+
+
+class Waiting(SerialDevice):
+    """Its hook waits, by itself or in a driver of its own."""
+
+    def __init__(self, wait):
+        self.wait = wait
+
+    def on_data(self, data):
+        self.wait()
+
+
+@pytest.mark.parametrize("wait", [lambda: time.sleep(1), lambda: serial.Serial("plug", timeout=1).read()])
+def test_a_hook_that_waits_is_told_so_once(wait):
+    """Who, when and what to do, in one sentence, also where the hook is inside pyserial."""
+    with World() as world:
+        world.serial("plug")
+        world.serial("imu", Waiting(wait))
+        with serial.Serial("imu", 9600) as port:
+            port.write(b"a")
+            with pytest.raises(sim.DeviceError) as failure:
+                time.sleep(1)
+    assert "device imu: Waiting.on_data: needed hooks that return at once, one waited at 0.001041666 s; " \
+           "use after() or every() of the device" == str(failure.value)
 
 
 @pytest.mark.parametrize("delay_s", [-1, float("nan"), float("inf"), "x"])

@@ -13,6 +13,7 @@ import pytest
 import serial
 
 from sim import Drop, FaultSchedule, LineDevice, SerialDevice, World, read, sleep
+from sim.kernel import HookWaited
 from tests.programs import ENVIRONMENT
 
 PORT = "/dev/ttyUSB0"
@@ -206,13 +207,13 @@ BROKEN |= {body.__name__: type("Broken", (SerialDevice,), {"on_open": body}) for
 def test_a_device_that_raises_ends_the_run_by_name(what):
     """DeviceError names port, device and hook, the cause is what was raised, whichever thread the device's code ran in."""
     device = BROKEN[what]() if what in BROKEN else globals()[what]
-    text = r"device /dev/ttyUSB0: \w+\.\w+: needed hooks that return, \w+ was raised"
+    text = r"device /dev/ttyUSB0: \w+\.\w+: needed hooks that return(, \w+ was raised| at once, one waited)"
     with pytest.raises(OSError, match=text) as caught, World() as world:
         world.serial(PORT, device)
         with serial.Serial(PORT, timeout=0.5) as port:
             port.write(b"x\n")
             port.read(1)
-    cause = {"not_bytes": TypeError, "silly_generator": TypeError, "impatient": RuntimeError}
+    cause = {"not_bytes": TypeError, "silly_generator": TypeError, "impatient": HookWaited}
     assert type(caught.value).__name__ == "DeviceError"
     assert type(caught.value.__cause__) is cause.get(what, Fault)
 

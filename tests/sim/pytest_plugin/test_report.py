@@ -257,3 +257,40 @@ def test_garbage(port):
     lines = section(result)
     assert "earlier: 0.004166666 s  imu  mismatch  device 19200 8N1, port 9600 8N1" in lines
     assert 1 == sum("mismatch" in line for line in lines)
+
+
+BROKEN = """
+class Broken(SerialDevice):
+    def on_data(self, data):
+        {}["boo"]
+
+@pytest.fixture
+def driver(port):
+    with serial.Serial(port("imu", Broken()), 9600, timeout=1) as driver:
+        yield driver
+        time.sleep(1)
+"""
+BOO = "DeviceError: device imu: Broken.on_data: needed hooks that return, KeyError was raised ('boo') at 0.001041666 s; mend the device"
+
+
+@pytest.mark.parametrize("call", ["read(1)", "flush(), time.sleep(1)"])
+def test_what_a_device_raised_is_told_once_and_by_its_own_name(suite, call, monkeypatch):
+    """The test fails with it, whatever pyserial made of it; closing fixtures and the world does not bring it up again."""
+    monkeypatch.setenv("COLUMNS", "200")
+    result = suite(f"import time\n{BROKEN}\ndef test_read(driver):\n    driver.write(b'a')\n    driver.{call}\n")
+    result.assert_outcomes(failed=1)
+    assert f"FAILED test_it.py::test_read - {BOO}" in result.stdout.str().replace("dfcore.errors.", "")
+
+
+def test_what_a_device_raised_unseen_fails_the_teardown(suite):
+    """A failure of the test that has nothing to do with it does not hide it."""
+    result = suite(f"import time\n{BROKEN}\ndef test_own(port):\n    s = serial.Serial(port('imu', Broken()), 9600)\n    s.write(b'a')\n"
+                   "    try:\n        s.read(1)\n    except Exception:\n        pass\n    assert 0\n")
+    result.assert_outcomes(failed=1, errors=1)
+
+
+def test_the_report_of_a_device_that_raised_shows_no_code_of_sim(suite):
+    """The hook, the test, and the driver: what sim did between them is left out; `--full-trace` brings it back."""
+    text = f"import time\n{BROKEN}\ndef test_read(driver):\n    driver.write(b'a')\n    time.sleep(1)\n"
+    shown = ["sim/kernel.py" in suite(text, *arguments).stdout.str() for arguments in ((), ("--full-trace",))]
+    assert [False, True] == shown
