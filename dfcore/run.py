@@ -11,7 +11,7 @@ import numbers
 import signal
 import threading
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -311,18 +311,23 @@ class Run:
         """The report; or what the run raised."""
         texts, self.warnings = dict.fromkeys(self.warnings), []
         if self._error is not None:
-            with warnings.catch_warnings():
-                warnings.simplefilter("always", RuntimeWarning)  # where warnings are errors, they must not hide what happened
-                _warn(texts)
+            for text in texts:
+                _warn_beside(text)
             raise self._error
-        _warn(texts)
+        for text in texts:
+            warnings.warn(text, RuntimeWarning, stacklevel=4)
         assert self._report is not None
         return self._report
 
 
-def _warn(texts: Iterable[str]) -> None:
-    for text in texts:
+def _warn_beside(text: str) -> None:
+    """Warn while something else is about to be raised, which the warning must not hide where warnings are errors."""
+    try:
         warnings.warn(text, RuntimeWarning, stacklevel=5)
+    except RuntimeWarning:
+        with warnings.catch_warnings():
+            warnings.simplefilter("always", RuntimeWarning)
+            warnings.warn(text, RuntimeWarning, stacklevel=5)
 
 
 async def _patiently(thread: asyncio.Future[None], run: Run) -> None:

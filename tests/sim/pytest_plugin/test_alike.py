@@ -115,6 +115,7 @@ def test_two_runs_are_alike_to_the_byte(plain, pytester, monkeypatch):
     assert (files(pytester, "spread"), sections(spread)) == plain
 
 
+@pytest.mark.campaign
 def test_the_names_that_a_distribution_adds_do_not_matter(plain, pytester):
     """pytest-xdist marks the names of tests by their group."""
     pytester.makepyfile(test_it=SUITE + 'pytestmark = pytest.mark.xdist_group("one")\n')

@@ -260,15 +260,15 @@ def test_constants_of_a_module_imported_in_the_first_run_are_no_difference(check
     checked("""
 runs = []
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=90)
 @given(st.integers())
 def test_late(n):
     runs.append(n)
-    if len(runs) == 100:
+    if len(runs) == 30:
         import helper
     with World(1) as world:
         send(world, b"%d" % n)
 
 def test_count():
-    assert len(runs) == 600
+    assert len(runs) == 270
 """).assert_outcomes(passed=2)
