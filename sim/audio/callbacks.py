@@ -147,10 +147,11 @@ class CallbackStream(Stream):
             self._give(played, 0, min(self._left, link.period))
             link.play(played)
             return
+        moves = steps(self._size, link.period, self._filled, self._left, self._in is not None, self._out is not None)
+        if not any(move.call for move in moves):
+            link.flags |= flags  # nobody has seen them yet
         taken = given = 0
-        for take, call, give in steps(
-            self._size, link.period, self._filled, self._left, self._in is not None, self._out is not None
-        ):
+        for take, call, give in moves:
             if self._in is not None and take:
                 assert heard is not None
                 self._in.put(self._filled, heard[taken : taken + take, : self.opening.input_channels])

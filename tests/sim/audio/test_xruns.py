@@ -59,6 +59,19 @@ def test_a_lost_block_of_input_is_flagged_at_the_next_one():
     ]
 
 
+@settings(max_examples=40, deadline=None)
+@given(audio_xruns(n_blocks=40), st.integers(1, 5 * PERIOD))
+def test_every_loss_is_flagged_in_blocks_of_any_size(faults, blocksize):
+    """Whether it is before a block or within one that is longer than a host period: that block is flagged."""
+    blocks, _, _, _ = blocks_of("InputStream", faults, count=45, blocksize=blocksize)
+    last = -1
+    for status, data in blocks:
+        numbers = np.rint(data * 4096).astype(int) - 1
+        if np.any(np.diff(numbers, prepend=last) != 1):
+            assert "input overflow" == status
+        last = numbers[-1]
+
+
 def test_a_lost_block_of_output_is_silence_and_flagged_at_the_next_one():
     """Underflow says: silence was inserted."""
     blocks, world, _, speaker = blocks_of("OutputStream", [Xrun(block=2)])
