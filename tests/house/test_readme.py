@@ -6,6 +6,7 @@ import pathlib
 import re
 import subprocess
 import sys
+import tomllib
 
 import pytest
 
@@ -48,6 +49,15 @@ def test_the_check_runs_the_command_of_the_readme():
     assert blocks("sh")[1] == printed
     script = re.sub(r"^#.*$", "", (ROOT / ".ci" / "run").read_text(), flags=re.MULTILINE)
     assert not re.search(r"pip install|python -m pytest", script)
+
+
+def test_simulated_ports_and_their_tests_have_an_extra():
+    """The README's third command installs it, and it brings what `docs/testing.md` imports: pyserial, pytest and Hypothesis."""
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    assert blocks("sh")[2].endswith(" -m pip install -q '.[sim]'\n")
+    brought = {re.split(r"[\[>]", requirement)[0] for extra in ("sim", "serial") for requirement in extras[extra]}
+    assert {"dfcore", "pyserial", "pytest", "hypothesis"} == brought
+    assert "dfcore[serial]" in extras["sim"]
 
 
 @pytest.mark.parametrize(("path", "block"), PROGRAMS)
