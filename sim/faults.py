@@ -13,7 +13,7 @@ import json
 import numbers
 from collections.abc import Iterable, Iterator
 from dataclasses import Field, asdict, dataclass, fields
-from typing import Any
+from typing import Any, Self
 
 Piece = tuple[int, bytes]  # a gap before it, in nanoseconds, and the bytes
 ENDS = ("program", "device")
@@ -53,6 +53,13 @@ class Placed(Directed):
     byte: int | None = None
     frame: int | None = None
     towards: str = "program"
+
+    def __new__(cls, *args: Any, **_: Any) -> Self:
+        """Refuse arguments without a name: one number may be a byte or a frame."""
+        if args:
+            found = ", ".join(map(repr, args))
+            raise TypeError(f"{cls.__name__}: needed byte= or frame= by name, was {found}; write {cls.__name__}(byte=3)")
+        return super().__new__(cls)
 
     def __post_init__(self) -> None:
         self._check_end()

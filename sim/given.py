@@ -18,6 +18,9 @@ def as_device(device: Any) -> Any:
         return None
     if inspect.isclass(device):
         raise TypeError(f"device {device.__name__}: needed a device, was its class; make one: {device.__name__}()")
+    if inspect.isgenerator(device):
+        name = device.__name__
+        raise TypeError(f"device {name}: needed the generator function itself, was a call of it; give it without brackets: {name}")
     if not inspect.isfunction(device):
         _check_settings(device)
         if not any(hasattr(device, hook) for hook in HOOKS):

@@ -81,7 +81,10 @@ class Timeline:
             if self._state != "new":
                 raise RuntimeError(f"World: needed a new world, this one was {self._state}; make another with World()")
             if _open_world is not None:
-                raise RuntimeError("World: needed no other open world, one was open in this process; worlds do not nest")
+                raise RuntimeError(
+                    "World: needed no other open world, one was open in this process; worlds do not nest: use that one "
+                    "(a test that has the fixture `world` or `port` is in one already)"
+                )
             _open_world = self
         try:
             if self._check:

@@ -47,6 +47,12 @@ class Trace:
         self._digest = hashlib.sha256()
         self.dropped = 0
 
+    def __repr__(self) -> str:
+        events = self._events
+        last = f", the last {len(events)}" if self.dropped else ""
+        span = f"{last} from {events[0].t_ns / 1e9:.9f} s to {events[-1].t_ns / 1e9:.9f} s" if events else ""
+        return f"<Trace, {self.dropped + len(events)} events{span}, hash {self.hash[:16]}>"
+
     def add(self, t_ns: int, device: str, kind: str, data: bytes | str = "") -> None:
         """Append one event."""
         self._events.append(Event(t_ns, device, kind, data))

@@ -63,7 +63,7 @@ def _checked(mark: pytest.Mark) -> dict[str, Any]:
         _refuse(f"needed seed= or clock=, was {name}=" + (f"; did you mean {close[0]}=?" if close else "; leave it out"))
     seed, clock = mark.kwargs.get("seed", 0), mark.kwargs.get("clock", "virtual")
     if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
-        _refuse(f"needed a seed that is a whole number from 0, was {seed!r}")
+        _refuse(f"needed a seed that is a whole number from 0, was {seed!r}; for example sim(seed=1)")
     if not isinstance(clock, str) or not CLOCKS.fullmatch(clock):
         _refuse(f"needed a clock 'virtual', 'wall' or 'x' and a number, was {clock!r}; for example 'x10'")
     return dict(mark.kwargs)

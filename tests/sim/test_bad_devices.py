@@ -44,6 +44,14 @@ def test_a_generator_device_takes_one_argument(device, count):
     assert expected == str(failure.value)
 
 
+def test_a_generator_device_is_given_as_a_function():
+    """A call of it has no line yet."""
+    with World() as world, pytest.raises(TypeError) as failure:
+        world.serial("imu", _with_default(None))
+    expected = "device _with_default: needed the generator function itself, was a call of it; give it without brackets: _with_default"
+    assert expected == str(failure.value)
+
+
 def _generator(device, *found):
     yield sim.sleep(1)
 

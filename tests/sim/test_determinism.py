@@ -308,3 +308,19 @@ def test_a_long_trace_forgets_events_but_not_its_hash():
     assert list(short) == list(whole)[-len(short) :]
     assert 10 <= len(short) < 20
     assert short.dropped + len(short) == 95
+
+
+def test_a_trace_prints_as_a_summary():
+    """How many events there were, also those let go, from when to when, and the beginning of the hash; iterating gives the events."""
+    with World() as world:
+        world.serial("imu")
+        empty = repr(world.trace)
+        with serial.Serial("imu", 9600) as port:
+            port.write(b"x")
+            port.read(1)
+    assert f"<Trace, 0 events, hash {Trace().hash[:16]}>" == empty
+    assert f"<Trace, 7 events from 0.000000000 s to 0.001041666 s, hash {world.trace.hash[:16]}>" == repr(world.trace)
+    cut = Trace(keep=2)
+    for t_ns in range(6):
+        cut.add(t_ns * 1_000_000_000, "imu", "read", b"x")
+    assert f"<Trace, 6 events, the last 2 from 4.000000000 s to 5.000000000 s, hash {cut.hash[:16]}>" == repr(cut)

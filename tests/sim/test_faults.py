@@ -231,6 +231,20 @@ def test_the_smallest_fault_is_found_in_either_direction(towards):
 
 
 @pytest.mark.parametrize(
+    ("fault", "text"),
+    [
+        (lambda: Drop(3), "Drop: needed byte= or frame= by name, was 3; write Drop(byte=3)"),
+        (lambda: Insert(b"x", 1), "Insert: needed byte= or frame= by name, was b'x', 1; write Insert(byte=3)"),
+    ],
+)
+def test_a_number_without_a_name_is_refused(fault, text):
+    """It may be meant as a byte or as a frame."""
+    with pytest.raises(TypeError) as failure:
+        fault()
+    assert text == str(failure.value)
+
+
+@pytest.mark.parametrize(
     ("make", "text"),
     [
         (lambda: Drop(byte=True), "an index from 0, was True"),

@@ -213,7 +213,7 @@ def test_a_failure_of_a_test_in_another_task_is_one():
 
 def test_worlds_do_not_nest_and_are_used_once():
     """A second open world, and a world used again, are errors that say so."""
-    with World() as world, pytest.raises(RuntimeError, match="worlds do not nest"), World():
+    with World() as world, pytest.raises(RuntimeError, match="worlds do not nest: use that one"), World():
         pass
     with pytest.raises(RuntimeError, match="closed"), world:
         pass
