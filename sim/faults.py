@@ -15,12 +15,14 @@ from collections.abc import Iterable, Iterator
 from dataclasses import Field, asdict, dataclass, fields
 from typing import Any, Self
 
+from .pace import MOST_S
+
 Piece = tuple[int, bytes]  # a gap before it, in nanoseconds, and the bytes
 ENDS = ("program", "device")
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, numbers.Real) and not isinstance(value, bool) and 0 <= float(value) < float("inf")
+    return isinstance(value, numbers.Real) and not isinstance(value, bool) and bool(0 <= value <= MOST_S)  # type: ignore[operator]
 
 
 def _is_count(value: Any) -> bool:
@@ -29,6 +31,14 @@ def _is_count(value: Any) -> bool:
 
 def _fields(fault: Any) -> tuple[Field[Any], ...]:
     return fields(fault)
+
+
+def _keep_plain(fault: Any) -> None:
+    """Make its numbers those of Python, whoever computed them: they are printed and stored."""
+    for field in _fields(fault):
+        value = getattr(fault, field.name)
+        if isinstance(value, numbers.Real) and not isinstance(value, bool):
+            object.__setattr__(fault, field.name, int(value) if isinstance(value, numbers.Integral) else float(value))
 
 
 class Directed:
@@ -69,6 +79,7 @@ class Placed(Directed):
             raise ValueError(f"{name}: needed byte= or frame=, was {'both' if given else 'neither'}; give one")
         if not _is_count(given[0]):
             raise ValueError(f"{name}: needed an index from 0, was {given[0]!r}; count what is sent")
+        _keep_plain(self)
 
     def span(self, frame: int, first: int, size: int) -> tuple[int, int] | None:
         """The bytes of this frame that are hit, as (from, to); None if it is another frame."""
@@ -172,6 +183,7 @@ class _Timed:
             value = getattr(self, what, None)
             if value is not None and not _is_number(value):
                 raise ValueError(f"{name}: needed {what} of at least 0 s, was {value!r}; give seconds")
+        _keep_plain(self)
 
 
 @dataclass(frozen=True, repr=False)
@@ -213,11 +225,12 @@ class Jitter(Directed):
     def __init__(self, delays_us: Iterable[int], *, towards: str = "program") -> None:
         if isinstance(delays_us, (str, bytes)) or not isinstance(delays_us, Iterable):
             raise TypeError(f"Jitter: needed a list of delays in us, was {delays_us!r}; for example [0, 300]")
-        object.__setattr__(self, "delays_us", tuple(delays_us))
+        given = tuple(delays_us)
+        if not given or not all(map(_is_count, given)):
+            raise ValueError(f"Jitter: needed delays from 0 us, was {list(given)}; give one per frame, they repeat")
+        object.__setattr__(self, "delays_us", tuple(map(int, given)))
         object.__setattr__(self, "towards", towards)
         self._check_end()
-        if not self.delays_us or not all(map(_is_count, self.delays_us)):
-            raise ValueError(f"Jitter: needed delays from 0 us, was {list(self.delays_us)}; give one per frame, they repeat")
 
     def __repr__(self) -> str:
         return f"Jitter({list(self.delays_us)}{'' if self.towards == 'program' else f', towards={self.towards!r}'})"
@@ -230,8 +243,9 @@ class Xrun:
     block: int
 
     def __post_init__(self) -> None:
-        if isinstance(self.block, bool) or not isinstance(self.block, int) or self.block < 0:
+        if not _is_count(self.block):
             raise ValueError(f"Xrun: needed a block from 0, was {self.block!r}; count the host periods of the device")
+        _keep_plain(self)
 
 
 @dataclass(frozen=True)
@@ -241,8 +255,9 @@ class Drift:
     ppm: float
 
     def __post_init__(self) -> None:
-        if isinstance(self.ppm, bool) or not isinstance(self.ppm, (int, float)) or not -MOST_PPM <= self.ppm <= MOST_PPM:
+        if isinstance(self.ppm, bool) or not isinstance(self.ppm, numbers.Real) or not -MOST_PPM <= self.ppm <= MOST_PPM:
             raise ValueError(f"Drift: needed parts per million of at most {MOST_PPM}, was {self.ppm!r}; a real clock has less than 200")
+        _keep_plain(self)
 
 
 MOST_PPM = 100_000  # a tenth: beyond it is another rate, not a bad clock
@@ -264,7 +279,7 @@ def schedule_for(where: str, faults: Iterable[Fault], kinds: tuple[type, ...]) -
 
 
 class FaultSchedule:
-    """An ordered list of faults of one line. `repr` is Python; `to_json` and `from_json` keep it."""
+    """A list of faults of one line, whose order decides nothing. `repr` is Python; `to_json` and `from_json` keep it."""
 
     def __init__(self, faults: Iterable[Fault] = ()) -> None:
         if isinstance(faults, (str, bytes)) or not isinstance(faults, Iterable):
@@ -312,12 +327,19 @@ def _plain(values: dict[str, Any]) -> dict[str, Any]:
 
 def _fault(entry: dict[str, Any]) -> Fault:
     kind = entry.pop("kind", None)
-    if kind not in _KINDS:
+    if not isinstance(kind, str) or kind not in _KINDS:
         raise ValueError(f"FaultSchedule: needed a kind of {', '.join(_KINDS)}, was {kind!r}; was it written by to_json?")
-    if "data" in entry:
-        entry["data"] = bytes.fromhex(entry["data"])
     try:
+        if "data" in entry:
+            entry["data"] = _bytes(entry["data"])
         fault: Fault = _KINDS[kind](**entry)
     except TypeError as error:
         raise ValueError(f"FaultSchedule: needed the fields of {kind}, was {sorted(entry)}; was it written by to_json?") from error
     return fault
+
+
+def _bytes(text: str) -> bytes:
+    try:
+        return bytes.fromhex(text)
+    except ValueError as error:
+        raise ValueError(f"FaultSchedule: needed data in hexadecimal, was {text!r}; was it written by to_json?") from error

@@ -54,11 +54,11 @@ class Line:
         seed = [world.seed, zlib.crc32(name.encode())]
         self.rng = np.random.default_rng(seed)
         self._garbage = np.random.default_rng([*seed, 1])
-        self._applied = Applied(faults, np.random.default_rng([*seed, 2]))
-        self._applied_out = Applied(faults, np.random.default_rng([*seed, 3]), towards="device")
+        self._applied = Applied(faults, [*seed, 2])
+        self._applied_out = Applied(faults, [*seed, 3], towards="device")
         self._late_ns = 0  # until then the device hears nothing new: it is still to hear what a fault holds up
         self.tty = Tty(self._kernel, name, self)
-        for fault in faults:
+        for fault in sorted(faults, key=repr):  # so that the order of the list decides nothing at one instant
             self._schedule(fault)
 
     def __repr__(self) -> str:

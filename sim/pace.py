@@ -12,6 +12,7 @@ import select
 import time
 from collections.abc import Callable
 
+MOST_S = 1e15  # of a delay, in seconds: 30 million years
 _monotonic_ns = time.monotonic_ns  # bound before any world replaces it
 _select = select.select
 
@@ -117,8 +118,8 @@ def timeout_ns(timeout_s: float) -> int:
 
 
 def delay_ns(delay_s: float, where: str) -> int:
-    """A delay in nanoseconds. Raises ValueError: it is no finite number of at least 0."""
-    if isinstance(delay_s, bool) or not isinstance(delay_s, numbers.Real) or not 0 <= delay_s < float("inf"):
+    """A delay in nanoseconds. Raises ValueError: it is no number from 0 to `MOST_S`."""
+    if isinstance(delay_s, bool) or not isinstance(delay_s, numbers.Real) or not 0 <= delay_s <= MOST_S:
         raise ValueError(f"{where}: needed a delay of at least 0 s, was {delay_s!r}; give seconds")
     return round(float(delay_s) * 1e9)
 

@@ -18,7 +18,7 @@ class Wire:
     """One direction, as plainly as can be: each byte, and the nanosecond before which it cannot be there."""
 
     def __init__(self, faults: FaultSchedule, towards: str, baud: int) -> None:
-        self._applied = Applied(faults, None, towards)  # type: ignore[arg-type]  # only noise draws numbers
+        self._applied = Applied(faults, (), towards)  # only noise draws numbers
         self._end_ns = Fraction(0)
         self._baud = baud
         self.under_way: deque[tuple[int, int]] = deque()

@@ -3,14 +3,31 @@
 from __future__ import annotations
 
 import time
+from fractions import Fraction
 
+import numpy as np
 import pytest
 import serial
 from hypothesis import find, given, settings
 from hypothesis import strategies as st
 
 import sim
-from sim import Delay, Drop, Duplicate, FaultSchedule, Flip, Insert, Jitter, Noise, SerialDevice, Stall, Unplug, World
+from sim import (
+    Delay,
+    Drift,
+    Drop,
+    Duplicate,
+    FaultSchedule,
+    Flip,
+    Insert,
+    Jitter,
+    Noise,
+    SerialDevice,
+    Stall,
+    Unplug,
+    World,
+    Xrun,
+)
 from sim.applied import Applied
 from sim.strategies import chunking, disconnects, fault_schedule, faults, jitter
 
@@ -126,11 +143,108 @@ def test_a_stall_within_another_ends_nothing(other):
             assert world.now_ns == 512_086_805
 
 
+@pytest.mark.parametrize(
+    ("fault", "plain"),
+    [
+        (Drop(byte=np.int64(3)), Drop(byte=3)),
+        (Flip(frame=np.uint8(1), mask=np.uint8(7)), Flip(frame=1, mask=7)),
+        (Delay(byte=0, delay_s=np.float32(0.5)), Delay(byte=0, delay_s=0.5)),
+        (Stall(Fraction(1, 2), np.int32(1)), Stall(0.5, 1)),
+        (Unplug(np.float64(1), replug_s=np.float64(2)), Unplug(1.0, replug_s=2.0)),
+        (Noise(np.float64(1), rate=np.float32(0.5)), Noise(1.0, rate=0.5)),
+        (Jitter(np.array([1, 2])), Jitter([1, 2])),
+        (Xrun(np.int64(3)), Xrun(3)),
+        (Drift(np.float64(50)), Drift(50.0)),
+    ],
+    ids=repr,
+)
+def test_numbers_of_any_library_are_kept_as_those_of_python(fault, plain):
+    """So a schedule prints, and is stored, whatever computed its numbers."""
+    schedule = FaultSchedule([fault])
+    assert repr(schedule) == repr(FaultSchedule([plain]))
+    assert FaultSchedule.from_json(schedule.to_json()) == schedule
+
+
+@pytest.mark.parametrize("long_s", [1e300, 10**400])
+def test_a_time_that_no_clock_holds_is_refused(long_s):
+    """When it is written down, not when it acts."""
+    for make in (lambda: Delay(byte=0, delay_s=long_s), lambda: Stall(long_s), lambda: Stall(0, long_s), lambda: Unplug(0, replug_s=long_s)):
+        with pytest.raises(ValueError, match=f"was {str(long_s)[:2]}"):
+            make()
+    with World() as world, pytest.raises(ValueError, match="World.after: needed a delay"):
+        world.after(long_s, print)
+
+
+@pytest.mark.parametrize("text", ['[{"kind": "Insert", "byte": 0, "data": 5}]', '[{"kind": "Insert", "byte": 0, "data": "zz"}]',
+                                  '[{"kind": ["Drop"], "byte": 0}]'])  # fmt: skip
+def test_json_that_nobody_wrote_is_refused(text):
+    """In the words of this class."""
+    with pytest.raises(ValueError, match="FaultSchedule: needed .* was it written by to_json"):
+        FaultSchedule.from_json(text)
+
+
 def test_the_order_of_a_list_and_other_faults_do_not_matter():
     """Faults of one byte act in one order; removing one moves no other."""
     both = [Insert(byte=0, data=b"!"), Flip(byte=0, mask=0x20), Drop(frame=3)]
     assert received(both)[0] == received(both[::-1])[0] == b"!Abcdeghij"
     assert received(both[1:])[0] == b"Abcdeghij"
+
+
+@pytest.mark.parametrize(
+    "both",
+    [
+        [Insert(byte=3, data=b"1"), Insert(byte=3, data=b"2")],
+        [Duplicate(frame=1), Duplicate(byte=3)],
+        [Noise(0, 1, 0.3), Noise(0, 1, 0.6)],
+        [Noise(0, 1, 0.3), Duplicate(byte=4)],
+        [Jitter([0, 900]), Jitter([300]), Delay(frame=2)],
+    ],
+    ids=repr,
+)
+def test_two_faults_at_one_place_act_in_one_order(both):
+    """Whichever of them the list names first."""
+    assert received(both) == received(both[::-1])
+
+
+def test_two_unplugs_at_one_instant_act_in_one_order():
+    """Whether the plug comes back does not hang on which the list names first."""
+
+    def log(schedule):
+        with World() as world:
+            world.serial(PORT, Source(), faults=schedule)
+            time.sleep(1)
+        return [str(event) for event in world.trace]
+
+    both = [Unplug(0.022, replug_s=0.1), Unplug(0.022)]
+    assert log(both) == log(both[::-1])
+
+
+@pytest.mark.parametrize("towards", ["program", "device"])
+def test_noise_spoils_the_same_bytes_whatever_else_happens(towards):
+    """It has numbers of its own: no other fault moves what it does, be that another noise."""
+
+    def told(schedule):
+        if towards == "program":
+            return received(schedule)[0]
+        return b"".join(data for data, _ in heard(schedule)[0])
+
+    noise = Noise(0, 1, 0.5, towards=towards)
+    alone = told([noise])
+    assert sum(one != other for one, other in zip(alone, SENT, strict=True)) in range(1, len(SENT))
+    assert told([noise, Drop(byte=1, towards=towards)]) == alone[:1] + alone[2:]
+    assert told([Insert(byte=1, data=b"!!", towards=towards), noise]) == alone[:1] + b"!!" + alone[1:]
+    assert told([noise, Noise(0.5, 1, 1.0, towards=towards)]) == alone
+    assert told([Noise(0, 1, 0.0, towards=towards), noise]) == alone
+
+
+def test_noise_at_rate_one_spoils_every_byte():
+    """Replaced is replaced by another."""
+    with World() as world:
+        device = Listener()
+        world.serial(PORT, device, faults=[Noise(0, 100, 1.0, towards="device")])
+        with serial.Serial(PORT, 1_000_000) as port:
+            port.write(bytes(4000))
+    assert 0 not in b"".join(data for data, _ in device.heard)
 
 
 class Listener(SerialDevice):
@@ -315,13 +429,13 @@ def test_a_schedule_is_python_and_json(schedule):
 @given(st.lists(st.binary(max_size=9), min_size=1, max_size=5), faults(30, n_frames=5))
 def test_bytes_out_are_bytes_in_but_for_the_faults(frames, schedule):
     """Against a plain model: a list of bytes, each dropped, flipped, doubled or preceded by others."""
-    applied = Applied(schedule, None)
+    applied = Applied(schedule, ())
     out = b"".join(part for frame in frames for _, part in applied.send(frame, 0)[0])
     expected, first = b"", 0
     for number, frame in enumerate(frames):
         cells = [[b"", bytes([byte]), b""] for byte in frame]  # before, the byte, after
         for kind in (Flip, Drop, Duplicate, Insert):
-            for fault in [fault for fault in schedule if type(fault) is kind]:
+            for fault in sorted((fault for fault in schedule if type(fault) is kind), key=repr):
                 if fault.frame is not None:
                     hit = cells if fault.frame == number else []
                 else:
