@@ -8,27 +8,33 @@ from __future__ import annotations
 import itertools
 import os
 import sys
+import threading
 import traceback
 from _thread import allocate_lock, start_new_thread
 from collections.abc import Callable, Iterable
-from types import FrameType
+from types import CodeType, FrameType
 from typing import Any
 
 _HERE = os.path.dirname(os.path.abspath(__file__)) + os.sep
 STUCK_S = 10.0
+_STARTERS = frozenset({"_bootstrap", "_bootstrap_inner", "run"})  # of `threading`
 #: What runs tests, and is itself no part of the program under test: it sees real time, and says nothing in a stack.
 RUNNERS = frozenset({"pytest", "_pytest", "hypothesis", "pluggy", "xdist", "execnet"})
 
 
 def stack_of(frame: FrameType | None) -> str:
-    """The stack that ends in `frame`, without the frames of this package at its end and those of a test runner at its beginning."""
-    while frame is not None and frame.f_code.co_filename.startswith(_HERE) and frame.f_back is not None:
-        frame = frame.f_back
+    """The stack that ends in `frame`, without the frames of this package, those that start a thread, and those of a test runner."""
     if frame is None:
         return "    (not started)\n"
-    frames = [each for each, _ in traceback.walk_stack(frame)]
+    frames = [each for each, _ in traceback.walk_stack(frame) if not _of_machinery(each.f_code)]
     program = list(itertools.takewhile(lambda each: not _of_runner(each), frames)) or frames
+    if not program:
+        return "    (inside sim)\n"
     return "".join(traceback.StackSummary.extract((each, each.f_lineno) for each in reversed(program)).format())
+
+
+def _of_machinery(code: CodeType) -> bool:
+    return code.co_filename.startswith(_HERE) or (code.co_filename == threading.__file__ and code.co_name in _STARTERS)
 
 
 def _of_runner(frame: FrameType) -> bool:

@@ -184,7 +184,8 @@ class Stream:
             self.finished_callback(self.opening.userdata)
 
     def _thread(self, function: Callable[[], None]) -> threading.Thread:
-        thread = threading.Thread(target=function, name=f"PortAudio stream {self.number}", daemon=True)
+        name = f"PortAudio stream {self.number} of {self.link.devices[0].name!r}"
+        thread = threading.Thread(target=function, name=name, daemon=True)
         thread.start()
         return thread
 

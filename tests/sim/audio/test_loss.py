@@ -138,3 +138,19 @@ def test_a_device_that_goes_while_a_stream_starts():
             stream.start()
         assert stream.stopped
         stream.close()
+
+
+def test_a_deadlock_shows_the_program_only():
+    """Of each thread the frames of the program, without those that start it; of a stream whose card is gone, its name."""
+
+    def wait_for_ever():
+        threading.Event().wait()
+
+    with World() as world:
+        world.speaker("card", faults=[Unplug(0.1)])
+        threading.Thread(target=wait_for_ever, name="worker").start()
+        with pytest.raises(SimDeadlock) as caught:
+            sd.play(np.zeros(48_000), blocking=True)
+    stacks = {text.partition(" (")[0]: text for text in str(caught.value).split("\ntask ")[1:]}
+    assert "PortAudio stream 1 of 'card' (parked):\n    (inside sim)\n" == stacks["PortAudio stream 1 of 'card'"]
+    assert "in wait_for_ever\n" in stacks["worker"].splitlines(keepends=True)[1]

@@ -90,7 +90,7 @@ def test_a_callback_runs_in_a_thread_of_its_stream():
             with lock:
                 sd.sleep(8)
             sd.sleep(20)
-    assert {("PortAudio stream 1", False), ("PortAudio stream 2", False)} == set(names)
+    assert {(f"PortAudio stream {number} of 'mic'", False) for number in (1, 2)} == set(names)
 
 
 def test_busy_waiting_goes_on():
