@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import selectors
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from types import FrameType
 from typing import Any
 
 from .files import FIRST_FD, Files
 from .kernel import POLL_NS, Kernel
 from .pace import timeout_ns
+from .stacks import formatted
 from .task import Bell
 
 FREE_TURNS = 10_000  # turns of a busy loop at one instant; each later one costs a microsecond
@@ -27,6 +29,7 @@ class Selector(selectors._BaseSelectorImpl):
         self._kernel, self._files = kernel, files
         self._turns = 0
         self.bell = Bell()
+        self.waiting: Callable[[], str] | None = None
         self.own_fd = -1  # the loop's self-pipe, which nobody writes to here
 
     def register(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
@@ -83,9 +86,12 @@ class Selector(selectors._BaseSelectorImpl):
             if file is not None:
                 reads, writes = key.events & selectors.EVENT_READ, key.events & selectors.EVENT_WRITE
                 stops.append(file.watch(self.bell, int(bool(reads)), bool(writes)))
+        task = self._kernel.holder
+        task.more = self.waiting
         try:
             self._kernel.wait(self.bell, until_ns)
         finally:
+            task.more = None
             for stop in stops:
                 stop()
 
@@ -97,10 +103,16 @@ class Loop(asyncio.SelectorEventLoop):
         self._kernel = kernel
         self._parking = Selector(kernel, files)
         super().__init__(self._parking)
+        self._parking.waiting = self._waiting
 
     def time(self) -> float:
         """World time, in seconds. Free of charge: the loop asks at every turn."""
         return self._kernel.now / 1e9
+
+    def _waiting(self) -> str:
+        """Each pending task of this loop, with the coroutines that it is in."""
+        tasks = sorted(asyncio.all_tasks(self), key=lambda task: (len(task.get_name()), task.get_name()))
+        return "".join(f"  asyncio task {task.get_name()}:\n{formatted(_frames_of(task.get_coro()))}" for task in tasks)
 
     def _add_reader(self, fd: Any, callback: Any, *args: Any) -> Any:
         number = fd if isinstance(fd, int) else fd.fileno()
@@ -111,6 +123,15 @@ class Loop(asyncio.SelectorEventLoop):
     def _write_to_self(self) -> None:
         if self._kernel.tasks:
             self._kernel.wake(self._parking.bell)
+
+
+def _frames_of(coroutine: Any) -> Iterator[FrameType]:
+    """The frames of a suspended coroutine, and of those that it awaits."""
+    while coroutine is not None:
+        frame = getattr(coroutine, "cr_frame", None) or getattr(coroutine, "gi_frame", None)
+        if frame is not None:
+            yield frame
+        coroutine = getattr(coroutine, "cr_await", None) or getattr(coroutine, "gi_yieldfrom", None)
 
 
 def loop_class(kernel: Kernel, files: Files, real: Callable[..., Any]) -> Callable[..., Any]:

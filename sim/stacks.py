@@ -28,9 +28,12 @@ def stack_of(frame: FrameType | None) -> str:
         return "    (not started)\n"
     frames = [each for each, _ in traceback.walk_stack(frame) if not _of_machinery(each.f_code)]
     program = list(itertools.takewhile(lambda each: not _of_runner(each), frames)) or frames
-    if not program:
-        return "    (inside sim)\n"
-    return "".join(traceback.StackSummary.extract((each, each.f_lineno) for each in reversed(program)).format())
+    return formatted(reversed(program)) if program else "    (inside sim)\n"
+
+
+def formatted(frames: Iterable[FrameType]) -> str:
+    """These frames, the outermost first, as a traceback has them."""
+    return "".join(traceback.StackSummary.extract((each, each.f_lineno) for each in frames).format())
 
 
 def _of_machinery(code: CodeType) -> bool:
@@ -49,7 +52,9 @@ def stack_in(ident: int) -> str:
 def all_stacks(tasks: Iterable[Any]) -> str:
     """One paragraph per task: its name, state and stack."""
     frames = sys._current_frames()
-    return "\n".join(f"task {task.name} ({task.state}):\n{stack_of(frames.get(task.ident))}" for task in tasks)
+    return "\n".join(
+        f"task {task.name} ({task.state}):\n{stack_of(frames.get(task.ident))}{task.more() if task.more else ''}" for task in tasks
+    )
 
 
 def frames_here() -> list[FrameType]:

@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import threading
 from _thread import allocate_lock
+from collections.abc import Callable
 from typing import Any
 
 PARKED, RUNNABLE, RUNNING, DONE, LOST = "parked", "runnable", "running", "done", "lost"
 
 
 class Task:
-    """A thread of a world. `error` is what its function raised; `doing` names the driver that it is inside of, if any."""
+    """A thread of a world. `error` is what its function raised; `doing` names the driver that it is inside of, if any; `more` says
+    what else there is to tell of where it stands."""
 
-    __slots__ = ("__weakref__", "doing", "error", "frames", "gate", "ident", "joiners", "name", "pending", "polls", "refusals", "rung", "state", "thread",
+    __slots__ = ("__weakref__", "doing", "error", "frames", "gate", "ident", "joiners", "more", "name", "pending", "polls", "refusals", "rung", "state", "thread",
                  "timer")  # fmt: skip
 
     def __init__(self, name: str) -> None:
@@ -34,6 +36,7 @@ class Task:
         self.error: BaseException | None = None
         self.thread: Any = None
         self.doing = ""
+        self.more: Callable[[], str] | None = None
 
     @property
     def done(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import selectors
 import threading
 import time
@@ -105,6 +106,38 @@ def test_waiting_for_nothing_is_a_deadlock():
 
     with pytest.raises(SimDeadlock, match="task main"), World():
         asyncio.run(main())
+
+
+async def ask(event):
+    await event.wait()
+
+
+async def serve(event):
+    await ask(event)
+
+
+def test_a_deadlock_names_what_each_task_of_a_loop_awaits():
+    """Under the stack of the thread, which ends in the loop, stands each pending task with the coroutines that it is in."""
+
+    async def main():
+        event = asyncio.Event()
+        tasks = [asyncio.create_task(serve(event), name=f"server {number}") for number in range(2)]
+        tasks.append(asyncio.create_task(asyncio.sleep(0), name="done before"))
+        await asyncio.gather(*tasks)
+
+    with pytest.raises(SimDeadlock) as failure, World() as world:
+        world.spawn(asyncio.run, main())
+        world.wait(world.bell())
+    told = re.sub(r", line \d+", "", str(failure.value)).replace(__file__, "here")
+    for number in range(2):
+        assert (
+            f"  asyncio task server {number}:\n"
+            '  File "here", in serve\n    await ask(event)\n'
+            '  File "here", in ask\n    await event.wait()\n'
+        ) in told
+    assert 'in main\n    await asyncio.gather(*tasks)\n' in told
+    assert "done before" not in told
+    assert told.index("task main") < told.index("task run-1") < told.index("asyncio task server 0") < told.index("asyncio task server 1")
 
 
 def test_real_files_are_refused():
