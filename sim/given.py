@@ -7,9 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from .generator import GeneratorDevice
-
-#: What a line calls on a device, where it has it.
-HOOKS = ("on_open", "on_close", "on_data", "on_settings", "on_modem")
+from .misspelt import HOOKS, warn_of_misspelt
 
 
 def as_device(device: Any) -> Any:
@@ -26,6 +24,7 @@ def as_device(device: Any) -> Any:
         if not any(hasattr(device, hook) for hook in HOOKS):
             raise TypeError(f"device {device!r}: needed an object with any of {', '.join(HOOKS)}, was one with none; subclass SerialDevice")
         _check_hooks(device)
+        warn_of_misspelt(device, stacklevel=3)
         return device
     if not inspect.isgeneratorfunction(device):
         raise TypeError(f"device {device.__name__}: needed a generator function or an object with hooks, was a function; yield in it")

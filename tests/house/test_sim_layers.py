@@ -14,7 +14,7 @@ FLOORS = {
     2: "locks watch standins",  # what waits in it
     3: "settings lane uart faults applied profiles flow tty",  # a terminal: it knows neither pyserial nor devices
     4: "files line",
-    5: "waits shim aio bridge frame device wire",
+    5: "waits shim aio bridge frame device wire misspelt",
     6: "generator framed given patches selecting",
     7: "direct serial timeline audio plants url",  # what stands below the real drivers; `audio` and `plants` keep house themselves
     8: "shadow world",

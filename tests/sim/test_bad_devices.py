@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 
 import pytest
@@ -97,6 +98,66 @@ def test_a_hook_that_waits_is_told_so_once(wait):
                 time.sleep(1)
     assert "device imu: Waiting.on_data: needed hooks that return at once, one waited at 0.001041666 s; " \
            "use after() or every() of the device" == str(failure.value)
+
+
+@pytest.mark.parametrize(
+    ("base", "name", "meant"),
+    [
+        (SerialDevice, "on_recieve_data", "on_data"),
+        (SerialDevice, "on_receive", "on_data"),
+        (SerialDevice, "on_dat", "on_data"),
+        (SerialDevice, "on_opened", "on_open"),
+        (SerialDevice, "on_setting", "on_settings"),
+        (sim.LineDevice, "on_lines", "on_line"),
+        (sim.LineDevice, "on_receive", "on_line"),
+        (sim.FrameDevice, "on_frames", "on_frame"),
+    ],
+)
+def test_a_hook_that_is_misspelt_is_warned_of(base, name, meant):
+    """The device would be deaf; the warning is at the line that gave it."""
+    device = type("Imu", (base,), {name: lambda self, *_: None})()
+    text = f"device Imu: needed hooks by their names, was {name}, which nothing calls; did you mean {meant}?"
+    with World() as world, pytest.warns(UserWarning, match=re.escape(text)) as caught:
+        world.serial("imu", device)
+    assert [__file__] == [each.filename for each in caught]
+
+
+class Speaking(SerialDevice):
+    """Its methods look like hooks, but it calls them itself, or has the hook besides, or a test calls them."""
+
+    def on_open(self):
+        self.every(1, self.on_dat)
+        name = "on_clos"
+        getattr(self, name)()
+
+    def on_dat(self):
+        pass
+
+    def on_clos(self):
+        pass
+
+    def on_settings(self, settings):
+        pass
+
+    def on_setting(self):
+        pass
+
+    def on_press(self):
+        pass
+
+    def on_overheat(self):
+        pass
+
+    def no_data(self):
+        pass
+
+
+@pytest.mark.parametrize("device", [Speaking(), type("Heir", (Speaking,), {})()])
+def test_methods_that_are_no_hooks_are_not_warned_of(device, recwarn):
+    """A name that the class itself uses, one beside the real hook, and one that is like no hook."""
+    with World() as world:
+        world.serial("imu", device)
+    assert [] == [str(each.message) for each in recwarn]
 
 
 @pytest.mark.parametrize("delay_s", [-1, float("nan"), float("inf"), "x"])
