@@ -44,11 +44,11 @@ class Patches:
     def rebind(self, replacements: dict[int, Any]) -> None:
         """Replace every module-level name bound to an object whose id is given."""
         wanted = replacements.keys()
-        for module in list(sys.modules.values()):
+        for path, module in list(sys.modules.items()):
+            if path.partition(".")[0] in KEPT_MODULES:
+                continue
             names = getattr(module, "__dict__", None)
             if type(names) is not dict or wanted.isdisjoint(map(id, names.values())):  # nearly always: it must be quick
-                continue
-            if str(names.get("__name__", "")).partition(".")[0] in KEPT_MODULES:
                 continue
             for name in [name for name, value in names.items() if id(value) in replacements]:
                 self.set(module, name, replacements[id(names[name])])
@@ -65,14 +65,18 @@ class Patches:
 
 def install(kernel: Kernel, files: Files, patches: Patches, more: Iterable[tuple[Any, Callable[..., Any]]] = ()) -> None:
     """Replace what waits or tells the time, for the tasks of `kernel`, and `more`: pairs of a function and its stand-in."""
-    patches.rebind({id(real): standin for real, standin in (*STANDINS, *more)})
+    real_loop = asyncio.SelectorEventLoop
+    loop = aio.loop_class(kernel, files, real_loop)  # also for who names the class: a real one would wait in a time that does not move
+    patches.rebind({id(real): standin for real, standin in (*STANDINS, *more, (real_loop, loop))})  # looks at all modules: once
     _start_threads(kernel, patches)
     patches.set(threading, "excepthook", _excepthook(kernel, threading.excepthook))
     patches.set(threading.Thread, "join", _join(kernel))
     patches.set(threading.Thread, "is_alive", _is_alive(kernel))
     # held while a thread is started, which parks: a real lock would block whoever submits meanwhile
     patches.set(concurrent.futures.thread, "_global_shutdown_lock", Lock(kernel))
-    _make_loops(kernel, files, patches)
+    events: Any = asyncio.unix_events
+    policy = getattr(events, "_UnixDefaultEventLoopPolicy", None) or events._DefaultEventLoopPolicy  # 3.14 on
+    patches.set(policy, "_loop_factory", staticmethod(loop))
 
 
 def _start_threads(kernel: Kernel, patches: Patches) -> None:
@@ -92,15 +96,6 @@ def _start_threads(kernel: Kernel, patches: Patches) -> None:
         return real_start(lambda *_: kernel.run_task(task, lambda: function(*arguments)), *args, **keywords)
 
     patches.set(threading, name, start)
-
-
-def _make_loops(kernel: Kernel, files: Files, patches: Patches) -> None:
-    events: Any = asyncio.unix_events
-    real = asyncio.SelectorEventLoop
-    made = aio.loop_class(kernel, files, real)
-    patches.rebind({id(real): made})  # for who names the class: a real loop would wait for real, in a time that does not move
-    policy = getattr(events, "_UnixDefaultEventLoopPolicy", None) or events._DefaultEventLoopPolicy  # 3.14 on
-    patches.set(policy, "_loop_factory", staticmethod(made))
 
 
 def _excepthook(kernel: Kernel, real: Callable[[Any], Any]) -> Callable[[Any], Any]:
