@@ -11,13 +11,16 @@ from typing import Any
 from .device import SerialDevice
 from .frame import Frame
 
+_ENDS = frozenset(b"\r\n")
 MOST_LINE_BYTES = 65_536  # without a terminator; then it is no line
 
 
 class LineDevice(SerialDevice):
-    """A device that speaks in lines of text: override `on_line`, call `send_line`.
+    """A device that speaks in lines of text: override `on_line`, call `send_line`. Each line ends in `terminator`, b"\\n" unless you
+    set it. A program that writes b"V?\\r\\n" needs a device whose `terminator` is b"\\r\\n": with b"\\n" the line heard is "V?\\r".
 
-    Class attributes: `terminator`, with which each line ends, both ways; `encoding` (bytes that are none of it are told as U+FFFD).
+    Class attributes: `terminator`, both ways (a line that holds another line end is told in the trace, once, as "terminator");
+    `encoding` (bytes that are none of it are told as U+FFFD).
     Attribute `skipped`: bytes of lines without an end that were thrown away.
     """
 
@@ -25,6 +28,7 @@ class LineDevice(SerialDevice):
     encoding: str = "utf-8"
     skipped = 0
     _pending = b""
+    _ends_told = False
 
     def on_line(self, line: str) -> None:
         """A line has arrived, without its terminator."""
@@ -38,11 +42,21 @@ class LineDevice(SerialDevice):
     def on_data(self, data: bytes) -> None:
         """Tell the lines that are complete."""
         *lines, self._pending = (self._pending + data).split(self.terminator)
+        if not self._ends_told:
+            self._look_for_ends([*lines, self._pending.removesuffix(self.terminator[:-1])])
         for line in lines:
             self.on_line(line.decode(self.encoding, "replace"))
         if len(self._pending) > MOST_LINE_BYTES:
             self.skipped += len(self._pending)
             self._pending = b""
+
+    def _look_for_ends(self, lines: list[bytes]) -> None:
+        """If a line holds the end of a line, as other devices have it, say so once."""
+        for line in lines:
+            if set(line) & _ENDS and set(self.terminator) <= _ENDS:
+                self._ends_told = True
+                self.line.log("terminator", f"the device's lines end in {self.terminator!r}, it heard {line[:20]!r}")
+                return
 
 
 class FrameDevice(SerialDevice):

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 TITLE = "simulated world"
 LAST_LINES = 30
+TOLD_ONCE = ("mismatch", "terminator")  # events that say why all that follows goes wrong
 SHOWN = ("sim.machine", "sim.plants", "sim.pytest_plugin")  # whose frames say something to who wrote the test
 
 
@@ -53,7 +54,7 @@ def _events(world: World, options: Options) -> list[str]:
     count, total = sum(line.events for line in last), world.trace.dropped + len(world.trace)
     where = f"all of them are in {options.trace_dir}" if options.trace_dir else "--sim-trace=DIR writes all of them to a file"
     head = f"the last {count} of {total} events" + (f" ({where})" if count < total else "")
-    earlier = [f"earlier: {line}" for line in lines[:-LAST_LINES] if line.event.kind == "mismatch"]
+    earlier = [f"earlier: {line}" for line in lines[:-LAST_LINES] if line.event.kind in TOLD_ONCE]
     return [*earlier, f"{head}:", *(f"  {line}" for line in last)]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import time
 import zlib
 
 import pytest
@@ -218,3 +219,35 @@ def test_a_plain_layout_is_cut_by_size(stream):
     while (found := frame.cut(buffer))[0] is not None:
         got.append(found[0])
     assert got == list(struct.iter_unpack("<HB", stream[: len(stream) // 3 * 3]))
+
+
+@pytest.mark.parametrize(
+    ("terminator", "writes", "heard", "told"),
+    [
+        (b"\n", [b"V?\r\n", b"W?\r\n"], ["V?\r", "W?\r"], [r"the device's lines end in b'\n', it heard b'V?\r'"]),
+        (b"\n", [b"V?\r"], [], [r"the device's lines end in b'\n', it heard b'V?\r'"]),
+        (b"\r", [b"V?\r\n", b"W?\r\n"], ["V?", "\nW?"], [r"the device's lines end in b'\r', it heard b'\n'"]),
+        (b"\r\n", [b"V?\n"], [], [r"the device's lines end in b'\r\n', it heard b'V?\n'"]),
+        (b"\r\n", [b"V?\r", b"\n"], ["V?"], []),
+        (b"\n", [b"V?\n"], ["V?"], []),
+        (b";", [b"V?\r\n;"], ["V?\r\n"], []),
+    ],
+)
+def test_lines_that_end_otherwise_are_told_in_the_trace(terminator, writes, heard, told):
+    """`on_line` gets what was written, and nothing is hidden; the trace says, once, that the two ends mean other line ends."""
+
+    class Listening(LineDevice):
+        def __init__(self):
+            self.terminator, self.lines = terminator, []
+
+        def on_line(self, line):
+            self.lines.append(line)
+
+    device = Listening()
+    with World() as world:
+        world.serial("meter", device)
+        with serial.Serial("meter", 9600) as port:
+            for data in writes:
+                port.write(data)
+                time.sleep(0.1)
+    assert (heard, told) == (device.lines, [event.data for event in world.trace if event.kind == "terminator"])
