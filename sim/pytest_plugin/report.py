@@ -39,7 +39,8 @@ def _head(options: Options, wanted: Wanted, world: World, count: int) -> str:
     which = "" if count == 1 else f"the last of {count} worlds: "
     derived = world.seed == wanted.seed and not wanted.own_seed
     whence = f" (from --sim-seed={options.seed} and the name of the test)" if derived else ""
-    return f"{which}seed {world.seed}{whence}, clock {world.clock}, now {world.kernel.now / 1e9:.9f} s"
+    choices = f", choices {list(world.choices)}" if world.choices else ""
+    return f"{which}seed {world.seed}{whence}, clock {world.clock}{choices}, now {world.kernel.now / 1e9:.9f} s"
 
 
 def _faults(world: World) -> list[str]:

@@ -294,3 +294,9 @@ def test_the_report_of_a_device_that_raised_shows_no_code_of_sim(suite):
     text = f"import time\n{BROKEN}\ndef test_read(driver):\n    driver.write(b'a')\n    time.sleep(1)\n"
     shown = ["sim/kernel.py" in suite(text, *arguments).stdout.str() for arguments in ((), ("--full-trace",))]
     assert [False, True] == shown
+
+
+def test_choices_are_shown(suite):
+    """The order of tasks of the failing example, to be pasted into `World(choices=...)`."""
+    result = suite("def test_own():\n    with World(5, choices=[0, 2]):\n        assert 0\n")
+    assert "seed 5, clock virtual, choices [0, 2], now 0.000000000 s" == section(result)[0]
