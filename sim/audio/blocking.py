@@ -125,6 +125,11 @@ class BlockingStream(Stream):
                 self._miss(missed)
             self._schedule()
 
+    def account(self) -> None:
+        """Count what was lost up to now."""
+        if not self._kernel.closing:
+            self._catch_up()
+
     def _miss(self, blocks: int) -> None:
         self.link.skip(blocks, lost=True, silence=self._playing and not self._draining)
         self._overflowed = self._overflowed or self.opening.microphone is not None
@@ -138,7 +143,7 @@ class BlockingStream(Stream):
         self._input.put(heard[:room, : self.opening.input_channels])
         if room < len(heard):
             self._overflowed = True
-            microphone.lost += len(heard) - room
+            microphone.count_lost(len(heard) - room)
             microphone.log("xrun", f"input overflow, {len(heard) - room} frames lost")
 
     def _speak(self) -> None:
@@ -149,7 +154,7 @@ class BlockingStream(Stream):
         gap = period - len(played)
         if gap and not self._draining:
             self._underflowed = True
-            speaker.inserted += gap
+            speaker.count_inserted(gap)
             speaker.log("xrun", f"output underflow, {gap} frames inserted")
         self.link.play(np.pad(played, ((0, gap), (0, 0))) if gap else played)
 
@@ -221,6 +226,7 @@ class BlockingStream(Stream):
     # the end ----------------------------------------------------------------------------------------------------------------
 
     def _halt(self, *, drain: bool) -> None:
+        self._catch_up()
         if drain and self.state is ACTIVE:
             self._drain()
         if self._entry is not None:

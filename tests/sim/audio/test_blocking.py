@@ -226,3 +226,17 @@ def test_every_format_is_read_and_written():
             data, _ = stream.read(3)
     samples = [int.from_bytes(bytes(data)[at : at + 3], "little", signed=True) for at in (0, 3, 6)]
     assert [0x400000, -0x800000, 0] == samples
+
+
+@pytest.mark.parametrize("look", [lambda stream: None, lambda stream: stream.abort(), lambda stream: stream.close()])
+def test_what_an_idle_stream_loses_is_counted_whoever_looks(look):
+    """The counts of a device hold now, also while nobody reads or writes, and when a stream is ended at once."""
+    with World() as world:
+        mic, speaker = world.microphone("mic", source=None), world.speaker("speaker", channels=1)
+        with sd.InputStream(channels=1) as reading, sd.OutputStream(channels=1) as writing:
+            writing.write(np.ones((512, 1), np.float32))
+            sd.sleep(1000)
+            look(reading)
+            look(writing)
+            assert (48_000 - 1024, 48_000 - 512) == (pytest.approx(mic.lost, abs=1024), pytest.approx(speaker.inserted, abs=1024))
+            assert speaker.inserted + 512 == len(speaker.played) == len(speaker.times_ns)
