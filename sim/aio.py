@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import selectors
 from collections.abc import Callable, Iterator
+from textwrap import indent
 from types import FrameType
 from typing import Any
 
@@ -112,7 +113,8 @@ class Loop(asyncio.SelectorEventLoop):
     def _waiting(self) -> str:
         """Each pending task of this loop, with the coroutines that it is in."""
         tasks = sorted(asyncio.all_tasks(self), key=lambda task: (len(task.get_name()), task.get_name()))
-        return "".join(f"  asyncio task {task.get_name()}:\n{formatted(_frames_of(task.get_coro()))}" for task in tasks)
+        told = (f"asyncio task {task.get_name()}:\n{formatted(_frames_of(task.get_coro()))}" for task in tasks)
+        return indent("".join(told), "  ")
 
     def _add_reader(self, fd: Any, callback: Any, *args: Any) -> Any:
         number = fd if isinstance(fd, int) else fd.fileno()

@@ -132,10 +132,10 @@ def test_a_deadlock_names_what_each_task_of_a_loop_awaits():
     for number in range(2):
         assert (
             f"  asyncio task server {number}:\n"
-            '  File "here", in serve\n    await ask(event)\n'
-            '  File "here", in ask\n    await event.wait()\n'
+            '    File "here", in serve\n      await ask(event)\n'
+            '    File "here", in ask\n      await event.wait()\n'
         ) in told
-    assert 'in main\n    await asyncio.gather(*tasks)\n' in told
+    assert 'in main\n      await asyncio.gather(*tasks)\n' in told
     assert "done before" not in told
     assert told.index("task main") < told.index("task run-1") < told.index("asyncio task server 0") < told.index("asyncio task server 1")
 
