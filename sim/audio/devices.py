@@ -46,6 +46,7 @@ class Device:
         self.period = _whole(where, "period", period, 1, 1 << 20)
         self.faults = schedule_for(where, faults, self.kinds)
         self.plugged = True
+        self._other: Device | None = None  # of the same name: one box, one plug
         self._lost = 0
         self._world, self._kernel = world, world.kernel
         self.streams: list[Stream] = []
@@ -73,18 +74,37 @@ class Device:
             stream.account()
 
     def unplug(self) -> None:
-        """Pull the plug: callbacks cease; reading, writing and starting fail. After `replug`, streams have to be opened anew."""
+        """Pull the plug: callbacks cease; reading, writing and starting fail. After `replug`, streams have to be opened anew.
+
+        A microphone and a speaker of one name have one plug.
+        """
         if self.plugged:
-            self.plugged = False
             self.log("unplug")
-            for stream in list(self.streams):
-                stream.lose()
+            for half in self._halves():
+                half.plugged = False
+            for half in self._halves():
+                for stream in list(half.streams):
+                    stream.lose()
 
     def replug(self) -> None:
         """Plug it in again."""
         if not self.plugged:
-            self.plugged = True
             self.log("replug")
+            for half in self._halves():
+                half.plugged = True
+
+    def join(self, other: Device) -> None:
+        """Be one device with `other`, which has the same name. Raises ValueError: they differ in rate or period."""
+        for what in ("rate", "period"):
+            mine, its = getattr(self, what), getattr(other, what)
+            if mine != its:
+                text = f"needed the {what} of the {other.what} of this name, {its}, was {mine}; they are one device: choose another name"
+                raise ValueError(f"{self.what} {self.name!r}: {text}")
+        self._other, other._other = other, self
+        self.plugged = other.plugged
+
+    def _halves(self) -> list[Device]:
+        return [self] if self._other is None else [self, self._other]
 
     def log(self, kind: str, text: str = "") -> None:
         """Add an event to the trace of the world."""

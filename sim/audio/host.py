@@ -30,8 +30,9 @@ class Row:
 
     @property
     def plugged(self) -> bool:
-        """Whether something of it is."""
-        return any(device is not None and device.plugged for device in (self.microphone, self.speaker))
+        """Whether it is."""
+        half = self.microphone or self.speaker
+        return half is not None and half.plugged
 
 
 class Host:
@@ -52,7 +53,10 @@ class Host:
             raise ValueError(
                 f"microphone {name!r}: needed a name that is free, a microphone of this world had it; choose another"
             )
-        made = row.microphone = Microphone(self.world, name, *args)
+        made = Microphone(self.world, name, *args)
+        if row.speaker is not None:
+            made.join(row.speaker)
+        row.microphone = made
         self._keep(row, made)
         self.default_microphone = self.default_microphone or made
         return made
@@ -62,7 +66,10 @@ class Host:
         row = self._row("speaker", name)
         if row.speaker is not None:
             raise ValueError(f"speaker {name!r}: needed a name that is free, a speaker of this world had it; choose another")
-        made = row.speaker = Speaker(self.world, name, *args)
+        made = Speaker(self.world, name, *args)
+        if row.microphone is not None:
+            made.join(row.microphone)
+        row.speaker = made
         self._keep(row, made)
         self.default_speaker = self.default_speaker or made
         return made
@@ -73,7 +80,7 @@ class Host:
 
     def _row(self, what: str, name: Any) -> Row:
         if not isinstance(name, str) or not name.strip() or not name.isprintable():
-            raise ValueError(f"{what} {name!r}: needed a name, was {name!r}; programs choose the device by it")
+            raise ValueError(f"{what} {name!r}: needed a name of printable characters, was {name!r}; programs choose the device by it")
         return next((row for row in self.rows if row.name == name), Row(name))
 
     def _keep(self, row: Row, made: Microphone | Speaker) -> None:

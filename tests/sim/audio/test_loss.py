@@ -33,6 +33,31 @@ def test_callbacks_cease():
     assert [1] == finished
 
 
+def test_one_name_is_one_plug():
+    """A fault of the microphone takes the speaker of the same name along, and both come back."""
+    with World() as world:
+        microphone, speaker = world.microphone("card", source=None, faults=[Unplug(0.1, 0.1)]), world.speaker("card")
+        stream = sd.OutputStream(device="card", callback=lambda out, *_: out.fill(0.5))
+        stream.start()
+        sd.sleep(150)
+        assert (False, False) == (microphone.plugged, speaker.plugged)
+        assert speaker.times_ns[-1] < 100_000_000 + PERIOD_MS * 1e6  # of the block under way
+        sd.sleep(100)
+        assert (True, True) == (microphone.plugged, speaker.plugged)
+        stream.close()
+
+
+@pytest.mark.parametrize(("option", "value"), [("rate", 44_100), ("period", 128)])
+def test_one_name_is_one_clock(option, value):
+    """Rate and period are those of the device; another name is another device."""
+    with World() as world:
+        world.speaker("card", **{option: value})
+        with pytest.raises(ValueError, match=f"microphone 'card': needed the {option} of the speaker of this name, {value}, was"):
+            world.microphone("card", source=None)
+        world.microphone("mic", source=None)
+        world.microphone("card", source=None, **{option: value})
+
+
 @pytest.mark.parametrize("end", ["stop", "abort", "close"])
 @pytest.mark.parametrize("callback", [None, lambda *_: None], ids=["blocking", "callback"])
 def test_every_end_of_a_lost_stream_works(end, callback):
