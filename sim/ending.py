@@ -36,24 +36,29 @@ class Ending:
             task.state = RUNNABLE  # so that nobody wakes it a second time
         while kernel.ready:
             kernel.ready.popleft().gate.release()
-            self._await_baton()
+            self.await_baton(main)
             kernel.holder = main
 
-    def _await_baton(self) -> None:
-        """Wait, in the main task, until the others have ended; not for one that makes no call for a long time."""
+    def await_baton(self, waiting: Task) -> bool:
+        """Wait until it is the turn of `waiting`; False: who has the baton makes no call for a long time, and was left behind."""
         kernel = self._kernel
         calls = kernel.calls
         while True:
+            taken: list[bool] = []
             try:
-                if kernel.main.gate.acquire(timeout=GRACE_S):
-                    return
-            except KeyboardInterrupt as interrupt:
-                kernel.failure = kernel.failure or interrupt
-                continue
+                taken.extend(map(waiting.gate.acquire, (True,), (GRACE_S,)))
+            except BaseException as error:  # noqa: BLE001 - what the handler of a signal raised; of several the first one counts
+                if kernel.closing:
+                    kernel.failure = kernel.failure or error
+                if not taken:
+                    continue
+            if taken[0]:
+                return True
             task = kernel.holder
-            if calls == kernel.calls and task.state is not DONE:
+            if calls == kernel.calls and task.state is not DONE and not kernel.pace.asleep:
                 self._report(task, f"has run real code for {GRACE_S:g} s (blocked in a socket or a C extension? an endless loop?)")
-                return self._lose(task)
+                self._lose(task)
+                return False
             calls = kernel.calls
 
     def end(self, task: Task) -> None:

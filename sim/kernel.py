@@ -13,6 +13,7 @@ module knows no device, no patch and no engine. The laws hold under every clock;
 from __future__ import annotations
 
 import gc
+import operator
 from _thread import get_ident
 from collections import deque
 from collections.abc import Callable
@@ -30,6 +31,7 @@ FREE_POLLS = 64  # clock queries and polls that cost nothing, since the task las
 POLL_NS = 1_000
 COLLECT_EVERY = 10_000  # hand-overs between two collections of cycles: finalisers then run at the same place in every run
 FULL_EVERY = 100  # collections between two of old cycles, which take long
+_call: Callable[[Callable[[], Any]], Any] = operator.call
 
 
 class SimDeadlock(DfcoreError, RuntimeError):
@@ -211,19 +213,26 @@ class Kernel:
             self._raise_pending(task)
 
     def _hand_over(self, task: Task, following: Task) -> None:
-        """Let `following` run, and wait for the baton. Ctrl-C comes here to the main thread without it, and is asked for then."""
+        """Let `following` run, and wait for the baton.
+
+        Ctrl-C, and what else the handler of a signal raises, comes here to the main thread without it, and is raised when it is its
+        turn; also when who has it has stopped making calls, and is left behind.
+        """
+        calls: tuple[Callable[[], Any], ...] = (following.gate.release, task.gate.acquire)
+        done: list[Any] = []  # tells which of the two calls were made: a handler runs within the second, or behind both
         try:
-            following.gate.release()
-            task.gate.acquire()
-            return
-        except KeyboardInterrupt as interrupt:
-            self.post(self.raise_in_main, interrupt)
-        while True:
-            try:
-                task.gate.acquire()
-                return
-            except KeyboardInterrupt:
-                continue  # the first one is on its way
+            done.extend(map(_call, calls))
+        except BaseException as error:
+            if len(done) != 1:
+                if not done:
+                    following.state = RUNNABLE
+                    self.ready.appendleft(following)
+                raise
+            self.post(self.interrupt, task, error)
+        if len(done) == 1 and not self._ending.await_baton(task):
+            self.holder = task
+            self._run_posts()
+            self.ready = deque(other for other in self.ready if other is not task)
 
     def _raise_pending(self, task: Task) -> None:
         error = task.pending
@@ -243,6 +252,14 @@ class Kernel:
             self.ready.append(task)
 
     def _next(self) -> Task:
+        """The task that runs next. What a finaliser does meanwhile it does at once: nobody can park who has parked already."""
+        self.inside = "a finaliser"
+        try:
+            return self._look_for_next()
+        finally:
+            self.inside = None
+
+    def _look_for_next(self) -> Task:
         """The task that runs next. Moves time only if nothing else is left at this instant."""
         self.calls += 1
         self._parks += 1

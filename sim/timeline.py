@@ -118,6 +118,8 @@ class Timeline:
                 observer(self)
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self._state == "left":
+            return
         try:
             self._leave(error)
         except BaseException as failure:
@@ -133,7 +135,11 @@ class Timeline:
         finally:
             self._restore()
         failure = self.kernel.failure
-        if failure is not None and error is not failure:
+        if failure is None or error is failure:
+            return
+        if isinstance(error, KeyboardInterrupt):  # it ends the program, whatever else there is to say
+            print_stuck(str(failure))
+        else:
             raise failure
 
     def _end_tasks(self) -> None:
@@ -158,6 +164,13 @@ class Timeline:
         self._state = "closed"
         with _switch:
             _open_world = None
+
+    def leave_child(self) -> None:
+        """In a forked process, which has but one thread: nobody there is a task of this world."""
+        if self._state == "open":
+            self._watchdog = None  # its thread is in the parent
+            self._restore()
+            self._state = "left"
 
     def check_open(self) -> None:
         """Raise if this world is not open."""
@@ -301,10 +314,21 @@ def _pin() -> set[int] | None:
     if not hasattr(os, "sched_getaffinity"):
         return None
     before = os.sched_getaffinity(0)
-    with open("/proc/thread-self/stat", "rb") as file:
-        here = int(file.read().rpartition(b")")[2].split()[36])
-    os.sched_setaffinity(0, {here} & before or before)
+    try:
+        with open("/proc/thread-self/stat", "rb") as file:
+            here = int(file.read().rpartition(b")")[2].split()[36])
+        os.sched_setaffinity(0, {here} & before or before)
+    except OSError:  # a container may forbid it, or have no /proc: then it is slower
+        return None
     return before
 
 
+def _after_fork() -> None:
+    global _switch
+    _switch = threading.Lock()  # its holder may be a thread of the parent
+    if _open_world is not None:
+        _open_world.leave_child()
+
+
 _real_join = threading.Thread.join
+os.register_at_fork(after_in_child=_after_fork)

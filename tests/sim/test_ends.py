@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -199,3 +200,102 @@ def test_nothing_stays_open():
             world.pty(PORT)
             _ = 1 / 0
     assert len(os.listdir("/proc/self/fd")) == before
+
+
+class Alarm(Exception):
+    """What a handler raises, as those of test runners do."""
+
+
+@pytest.fixture
+def alarm():
+    """A function that has the handler of a signal raise what it is given, in the main thread, and returns when that has happened."""
+    raised = []
+
+    def handler(*_):
+        if not raised:
+            raised.append(1)
+            raise wanted[0]
+
+    def send(kind=Alarm):
+        wanted[:] = [kind]
+        while not raised:  # a signal that comes just before a thread waits does not wake it
+            signal.pthread_kill(threading.main_thread().ident, signal.SIGUSR1)
+            os.sched_yield()
+
+    wanted = []
+    before = signal.signal(signal.SIGUSR1, handler)
+    yield send
+    signal.signal(signal.SIGUSR1, before)
+
+
+def test_what_a_signal_raises_in_a_parked_main_task_is_raised_at_its_turn(alarm):
+    """It comes while another task has the baton, and waits until that gives it away; then the world ends as after any error."""
+    threads = threading.active_count()
+    running = []
+
+    def other():
+        time.sleep(1)
+        alarm()
+        while True:
+            running.append(1)
+            time.monotonic()
+            running.pop()
+            time.sleep(0.001)
+
+    with pytest.raises(Alarm), World() as world:
+        threading.Thread(target=other).start()
+        try:
+            time.sleep(10**6)
+        finally:
+            assert not running
+    assert world.now_ns < 10**15
+    assert threading.active_count() == threads
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")  # it ends outside its world
+@pytest.mark.parametrize("kind", [Alarm, KeyboardInterrupt])
+def test_a_signal_ends_a_world_whose_baton_is_stuck(monkeypatch, alarm, kind, capsys):
+    """After a grace who sits in real code is left behind, by name; Ctrl-C stays what it is, so that it ends the session."""
+    monkeypatch.setattr(sim.ending, "GRACE_S", 0.05)
+    here, there = socket.socketpair()
+    with here, there:
+
+        def stuck():
+            alarm(kind)
+            here.recv(1)
+
+        thread = threading.Thread(target=stuck)
+        with pytest.raises(RuntimeError if kind is Alarm else kind) as caught, World():
+            thread.start()
+            time.sleep(10**6)
+        told = str(caught.value) if kind is Alarm else capsys.readouterr().err
+        assert "(stuck) has run real code for 0.05 s" in told
+        with World() as world:
+            time.sleep(1)
+        assert world.now_ns == 10**9
+        there.send(b"x")
+        thread.join()
+
+
+def test_a_forked_process_is_in_no_world():
+    """There time is real, no thread of the world exists, and leaving the block does nothing; here nothing changes."""
+    outlet, inlet = os.pipe()
+    before = time.sleep
+    child = -1
+    with World() as world:
+        threading.Thread(target=time.sleep, args=(10**6,)).start()
+        time.sleep(1)
+        child = os.fork()
+        if child == 0:
+            os.write(inlet, b"%d %d" % (world.member(), time.monotonic() < 2))
+        else:
+            time.sleep(1)
+    if child == 0:
+        os.write(inlet, b" left %d" % (time.sleep is before))
+        os._exit(0)
+    os.close(inlet)
+    _, status = os.waitpid(child, 0)
+    with os.fdopen(outlet, "rb") as file:
+        assert file.read() == b"0 0 left 1"
+    assert status == 0
+    assert world.now_ns == 2 * 10**9

@@ -10,9 +10,10 @@ import time
 import weakref
 
 import pytest
+import serial
 
 import sim.kernel
-from sim import DeviceError, SimDeadlock, World
+from sim import DeviceError, SerialDevice, SimDeadlock, World
 from sim.kernel import COLLECT_EVERY, FREE_POLLS, FULL_EVERY, POLL_NS, Kernel
 from sim.pace import _monotonic_ns
 from sim.stacks import Watchdog
@@ -378,3 +379,53 @@ def test_a_wall_clock_waits_for_real():
             began_ns = _monotonic_ns()
             time.sleep(0.05)
             assert _monotonic_ns() - began_ns >= least_ns
+
+
+def test_a_finaliser_that_waits_is_refused_between_two_tasks(monkeypatch):
+    """It may run wherever cycles are collected: where a task has just parked it cannot park again, and harms nobody by trying."""
+    monkeypatch.setattr("sim.kernel.COLLECT_EVERY", 1)
+    refused = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda args: refused.append(str(args.exc_value)))
+
+    class Cycle:
+        def __init__(self):
+            self.me = self
+
+        def __del__(self):
+            time.sleep(0.5)
+
+    with World() as world:
+        thread = threading.Thread(target=lambda: [time.sleep(0.1) for _ in range(20)])
+        thread.start()
+        Cycle()
+        for _ in range(10):
+            time.sleep(0.1)
+        assert world.now_ns == 10**9
+        thread.join()
+    assert [text.partition(":")[0] for text in refused] == ["a finaliser"]
+
+
+def test_a_port_in_a_cycle_is_closed_without_waiting(monkeypatch):
+    """The last close of a port waits until all is sent; a finaliser cannot."""
+    monkeypatch.setattr("sim.kernel.COLLECT_EVERY", 1)
+    with World() as world:
+        line = world.serial("/dev/ttyUSB0", SerialDevice())
+        port = serial.Serial("/dev/ttyUSB0", 50)
+        port.write(bytes(200))
+        port.me = port
+        del port
+        time.sleep(0.1)
+        assert world.now_ns == 10**8
+        assert not line.tty.files
+
+
+def test_a_world_opens_where_it_may_not_choose_its_processor(monkeypatch):
+    """As in some containers: it is only slower there."""
+
+    def refuse(*_):
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "sched_setaffinity", refuse)
+    with World() as world:
+        time.sleep(1)
+    assert world.now_ns == 10**9
