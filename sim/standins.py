@@ -14,6 +14,7 @@ import threading
 import time
 from _thread import get_ident
 from collections.abc import Callable
+from types import FrameType
 from typing import Any
 
 from .kernel import Kernel
@@ -32,9 +33,17 @@ def use(kernel: Kernel | None, selecting: Any = None) -> None:
     _kernel, _tasks, _selecting = kernel, {} if kernel is None else kernel.tasks, selecting
 
 
+_BETWEEN = ("threading", "queue")
+
+
 def from_real_caller() -> bool:
-    """Whether the caller of the function that asks is one that sees real time."""
-    return str(sys._getframe(2).f_globals.get("__name__", "")).partition(".")[0] in RUNNERS
+    """Whether the caller of the function that asks is one that sees real time; itself, or through `threading` and `queue`."""
+    frame: FrameType | None = sys._getframe(2)
+    name = str(frame.f_globals.get("__name__", "")) if frame is not None else ""
+    while name in _BETWEEN and frame is not None and frame.f_back is not None:
+        frame = frame.f_back
+        name = str(frame.f_globals.get("__name__", ""))
+    return name.partition(".")[0] in RUNNERS
 
 
 def _seconds(real: Callable[[], float]) -> Callable[[], float]:

@@ -7,7 +7,9 @@ whatever happened inside. This module knows no device: what devices need is put 
 
 from __future__ import annotations
 
+import asyncio
 import gc
+import inspect
 import itertools
 import numbers
 import os
@@ -87,8 +89,14 @@ class Timeline:
                 )
             _open_world = self
         try:
+            caller = sys._getframe(1)
+            if self.kernel.virtual and caller.f_code.co_flags & inspect.CO_COROUTINE and asyncio._get_running_loop() is not None:
+                raise RuntimeError(
+                    f"World: needed an event loop of its own, {caller.f_code.co_name} runs in one that waits for real, in a time that "
+                    "would not move; open the world first, and in it asyncio.run(...)"
+                )
             if self._check:
-                check_caller(sys._getframe(1))
+                check_caller(caller)
                 self._rehearsal = Rehearsal()
             self._begin()
         except BaseException as error:

@@ -194,3 +194,16 @@ def test_loops_outside_are_real():
     with World():
         assert asyncio.run(main()) == "sim.aio"
     assert asyncio.run(main()) == "asyncio.unix_events"
+
+
+def test_a_world_is_not_opened_in_a_coroutine_of_a_real_loop():
+    """Its awaits would wait for real, in a time that does not move; nothing is left patched."""
+
+    async def program():
+        with World():
+            await asyncio.sleep(0.05)
+
+    before = (time.sleep, threading.Lock)
+    with pytest.raises(RuntimeError, match=r"World: needed an event loop of its own, program runs in one .*; open the world first"):
+        asyncio.run(program())
+    assert before == (time.sleep, threading.Lock)

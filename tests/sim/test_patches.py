@@ -7,6 +7,7 @@ import queue
 import sys
 import threading
 import time
+import types
 from time import monotonic as bound_monotonic
 from time import sleep as bound_sleep
 
@@ -286,6 +287,27 @@ def test_hypothesis_sees_real_time(seconds):
     with World() as world:
         time.sleep(3600 * seconds)
         assert world.now_ns == 3600 * seconds * 10**9
+
+
+def test_runners_wait_for_real_through_conditions_and_queues():
+    """Between two tests pytest-xdist waits for the next in a task of a world that a fixture holds open."""
+
+    def wait():
+        condition = threading.Condition()
+        with condition:
+            return condition.wait(0.001)
+
+    def get():
+        with pytest.raises(queue.Empty):
+            queue.Queue().get(timeout=0.001)
+
+    runner = {"__name__": "execnet.gateway", "threading": threading, "queue": queue, "pytest": pytest}
+    with World() as world:
+        for function in (wait, get):
+            types.FunctionType(function.__code__, runner)()
+        assert 0 == world.now_ns
+        wait()
+        assert 1_000_000 == world.now_ns
 
 
 def test_a_module_imported_in_one_world_finds_the_next(tmp_path, monkeypatch):
