@@ -170,7 +170,7 @@ class Declaration(Block):
             self._refuse_change()
             known = self._members.contexts[name] = Context(self, name, given, place)
         for option, value in given.items():
-            if getattr(known, option) != value:
+            if getattr(known, option) is not value and getattr(known, option) != value:  # nan is not itself
                 found = f"{option}={value!r} and {option}={getattr(known, option)!r}"
                 do = "say them once, or choose another name"
                 raise self._error("context", f"one set of options for context `{name}`", found, do, place)

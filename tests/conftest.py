@@ -11,6 +11,7 @@ import os
 import sys
 from collections.abc import Iterator
 
+import hypothesis
 import numpy as np
 import pytest
 import scipy.linalg
@@ -26,7 +27,10 @@ STDERR = pytest.StashKey[int]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Keep the standard error that the user sees: while a test runs, descriptor 2 is a file."""
+    """Keep the standard error that the user sees: while a test runs, descriptor 2 is a file. Draw the same examples in every run."""
+    if config.getoption("markexpr") != "campaign":  # which looks for new ones
+        hypothesis.settings.register_profile("same examples", derandomize=True)
+        hypothesis.settings.load_profile("same examples")
     config.stash[STDERR] = os.dup(sys.__stderr__.fileno())
 
 

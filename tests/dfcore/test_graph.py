@@ -430,3 +430,13 @@ noise -> split.x  depth=3"""
     assert expected == str(graph)
     assert "<graph two: 2 nodes, 1 edges>" == repr(graph)
     assert ("<edge noise -> split.x, depth=3>", "<context io of two>") == (repr(graph.edges[0]), repr(graph.context("io")))
+
+
+def test_an_option_that_is_no_number_is_said_once():
+    """`nan` does not equal itself; that is no second set of options. The compiler refuses it."""
+    nan = float("nan")
+    graph = Declaration("nan")
+    context = graph.context("io", spin_us=nan)
+    assert graph.context("io", spin_us=nan) is context
+    with pytest.raises(GraphError, match="needed one set of options for context `io`, was spin_us=1 and spin_us=nan"):
+        graph.context("io", spin_us=1)
