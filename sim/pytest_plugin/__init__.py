@@ -35,7 +35,7 @@ def pytest_configure(config: pytest.Config) -> None:
     session = config.stash[SESSION] = Session(config, options_of(config))
     config.pluginmanager.register(session, "sim.pytest_plugin.session")
     if session.options.check:
-        config.pluginmanager.register(Twice(session.watch, session.options), "sim.pytest_plugin.twice")
+        config.pluginmanager.register(Twice(session.worlds, session.options), "sim.pytest_plugin.twice")
 
 
 @pytest.fixture

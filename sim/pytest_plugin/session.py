@@ -14,18 +14,18 @@ from .files import TraceFile
 from .finder import BeforeImport
 from .options import WORKER_SEED, Options, hash_seed
 from .seeds import seed_globals
-from .watch import Watch
+from .worlds import Worlds
 
 
 class Session:
     """A plugin of its own, so that its state lives as long as the session.
 
-    Attributes: `options`, `watch`, `used` (names of real ports that tests asked for).
+    Attributes: `options`, `worlds`, `used` (names of real ports that tests asked for).
     """
 
     def __init__(self, config: pytest.Config, options: Options) -> None:
         self.options = options
-        self.watch = Watch()
+        self.worlds = Worlds()
         self.used: set[str] = set()
         self._finders = [BeforeImport("sim.world", self._observe), BeforeImport("sounddevice", _import_sim)]
         for finder in self._finders:
@@ -36,15 +36,15 @@ class Session:
     def _observe(self) -> None:
         from sim.timeline import observers
 
-        observers.append(self.watch.opened)
+        observers.append(self.worlds.opened)
 
     def pytest_unconfigure(self) -> None:
         """Watch no more."""
         for finder in self._finders:
             finder.remove()
         timeline = sys.modules.get("sim.timeline")
-        if timeline is not None and self.watch.opened in timeline.observers:
-            timeline.observers.remove(self.watch.opened)
+        if timeline is not None and self.worlds.opened in timeline.observers:
+            timeline.observers.remove(self.worlds.opened)
 
     def pytest_report_header(self) -> list[str]:
         """What makes runs alike."""
@@ -72,18 +72,18 @@ class Session:
     def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, Any, Any]:
         """Watch one test."""
         folder = self.options.trace_dir
-        self.watch.begin(keep=self.options.check, file=TraceFile(folder, marks.name_of(item)) if folder else None)
+        self.worlds.begin(keep=self.options.check, file=TraceFile(folder, marks.name_of(item)) if folder else None)
         try:
             return (yield)
         finally:
-            self.watch.end()
+            self.worlds.end()
 
     @pytest.hookimpl(wrapper=True)
     def pytest_fixture_setup(self, fixturedef: pytest.FixtureDef[Any]) -> Generator[None, Any, Any]:
         """Tell the worlds of a test from those that fixtures of a wider scope open."""
         if fixturedef.scope == "function":
             return (yield)
-        with self.watch.sharing():
+        with self.worlds.sharing():
             return (yield)
 
     @pytest.hookimpl(tryfirst=True)
@@ -105,13 +105,13 @@ class Session:
         if call.excinfo is not None:
             report.hide_frames()
         made = yield
-        if call.excinfo is not None and self.watch.last is not None:
-            failure = self.watch.last.kernel.told_by(call.excinfo.value)
+        if call.excinfo is not None and self.worlds.last is not None:
+            failure = self.worlds.last.kernel.told_by(call.excinfo.value)
             crash = getattr(made.longrepr, "reprcrash", None)
             if failure is not None and crash is not None:
                 crash.message = f"{type(failure).__name__}: {failure}"
-        if made.failed and self.watch.last is not None:
-            text = report.section(item, self.options, marks.wanted(item, self.options), self.watch.last, self.watch.count)
+        if made.failed and self.worlds.last is not None:
+            text = report.section(item, self.options, marks.wanted(item, self.options), self.worlds.last, self.worlds.count)
             made.sections.append((report.TITLE, text))
         return made
 

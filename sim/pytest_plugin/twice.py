@@ -23,7 +23,7 @@ from . import report
 from .marks import name_of
 from .options import Options
 from .seeds import seed_of
-from .watch import Watch
+from .worlds import Worlds
 
 HEAD = "--sim-check-determinism: needed two runs alike, they part"
 
@@ -31,8 +31,8 @@ HEAD = "--sim-check-determinism: needed two runs alike, they part"
 class Twice:
     """A plugin of its own, which is there only if the option was given."""
 
-    def __init__(self, watch: Watch, options: Options) -> None:
-        self._watch, self._options = watch, options
+    def __init__(self, worlds: Worlds, options: Options) -> None:
+        self._worlds, self._options = worlds, options
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item, nextitem: pytest.Item | None) -> bool:
@@ -47,10 +47,10 @@ class Twice:
     def _reports(self, item: pytest.Item, nextitem: pytest.Item | None) -> list[pytest.TestReport]:
         with _one_seed(seed_of(self._options.seed, name_of(item))):
             first = runtestprotocol(item, log=False, nextitem=nextitem)
-            if not self._watch.traces or not all(made.passed for made in first):
+            if not self._worlds.traces or not all(made.passed for made in first):
                 return first
             found, second = self._again(item, nextitem)
-            if found is not None and second is None and self._watch.drawn:
+            if found is not None and second is None and self._worlds.drawn:
                 found, second = self._again(item, nextitem)
         if second is not None:
             return second
@@ -61,11 +61,11 @@ class Twice:
 
     def _again(self, item: pytest.Item, nextitem: pytest.Item | None) -> tuple[str | None, list[pytest.TestReport] | None]:
         """How another run differed from the last one, and its reports if it did not pass."""
-        before = self._watch.traces
-        self._watch.end()
-        self._watch.begin(keep=True)
+        before = self._worlds.traces
+        self._worlds.end()
+        self._worlds.begin(keep=True)
         reports = runtestprotocol(item, log=False, nextitem=nextitem)
-        found = _difference(before, self._watch.traces)
+        found = _difference(before, self._worlds.traces)
         failed = [made for made in reports if not made.passed]
         if not failed:
             return found, None

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from sim.trace import Trace
 
 
-class Watch:
+class Worlds:
     """What the running test did with worlds.
 
     Attributes: `last` (the world opened last, or None), `count` (how many there were), `traces` (of those that it opened itself, in
