@@ -82,9 +82,8 @@ class Device:
             self.log("unplug")
             for half in self._halves():
                 half.plugged = False
-            for half in self._halves():
-                for stream in list(half.streams):
-                    stream.lose()
+            for stream in dict.fromkeys(stream for half in self._halves() for stream in half.streams):  # one of both halves once
+                stream.lose()
 
     def replug(self) -> None:
         """Plug it in again."""

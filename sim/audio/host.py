@@ -7,15 +7,17 @@ and initialised again.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..kernel import Kernel
 from ..seam import DeviceError
-from .devices import Microphone, Room, Speaker
+from .devices import Device, Microphone, Room, Speaker
 
 if TYPE_CHECKING:
     from ..timeline import Timeline
 
+Half = TypeVar("Half", Microphone, Speaker)
 NO_DEVICE = -1
 ENODEV = -19
 
@@ -48,45 +50,38 @@ class Host:
 
     def microphone(self, name: str, *args: Any) -> Microphone:
         """Make one."""
-        row = self._row("microphone", name)
-        if row.microphone is not None:
-            raise ValueError(
-                f"microphone {name!r}: needed a name that is free, a microphone of this world had it; choose another"
-            )
-        made = Microphone(self.world, name, *args)
-        if row.speaker is not None:
-            made.join(row.speaker)
-        row.microphone = made
-        self._keep(row, made)
-        self.default_microphone = self.default_microphone or made
-        return made
+        row = self._row(Microphone.what, name, lambda row: row.microphone)
+        row.microphone = self._half(Microphone(self.world, name, *args), row, row.speaker)
+        self.default_microphone = self.default_microphone or row.microphone
+        return row.microphone
 
     def speaker(self, name: str, *args: Any) -> Speaker:
         """Make one."""
-        row = self._row("speaker", name)
-        if row.speaker is not None:
-            raise ValueError(f"speaker {name!r}: needed a name that is free, a speaker of this world had it; choose another")
-        made = Speaker(self.world, name, *args)
-        if row.microphone is not None:
-            made.join(row.microphone)
-        row.speaker = made
-        self._keep(row, made)
-        self.default_speaker = self.default_speaker or made
-        return made
+        row = self._row(Speaker.what, name, lambda row: row.speaker)
+        row.speaker = self._half(Speaker(self.world, name, *args), row, row.microphone)
+        self.default_speaker = self.default_speaker or row.speaker
+        return row.speaker
 
     def room(self, *args: Any) -> Room:
         """Make one."""
         return Room(self.world, *args)
 
-    def _row(self, what: str, name: Any) -> Row:
+    def _row(self, what: str, name: Any, half: Callable[[Row], Device | None]) -> Row:
         if not isinstance(name, str) or not name.strip() or not name.isprintable():
             raise ValueError(f"{what} {name!r}: needed a name of printable characters, was {name!r}; programs choose the device by it")
-        return next((row for row in self.rows if row.name == name), Row(name))
+        row = next((row for row in self.rows if row.name == name), Row(name))
+        if half(row) is not None:
+            raise ValueError(f"{what} {name!r}: needed a name that is free, a {what} of this world had it; choose another")
+        return row
 
-    def _keep(self, row: Row, made: Microphone | Speaker) -> None:
+    def _half(self, made: Half, row: Row, other: Device | None) -> Half:
+        """A new half of the device in `row`."""
+        if other is not None:
+            made.join(other)
         if row not in self.rows:
             self.rows.append(row)
         made.plan_faults()
+        return made
 
     def blame(self, text: str) -> None:
         """Remember what a program is told about error -9999."""
