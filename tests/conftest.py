@@ -27,8 +27,11 @@ STDERR = pytest.StashKey[int]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Keep the standard error that the user sees: while a test runs, descriptor 2 is a file. Draw the same examples in every run."""
-    if config.getoption("markexpr") != "campaign":  # which looks for new ones
+    """Keep the standard error that the user sees: while a test runs, descriptor 2 is a file. Draw the same examples in every run.
+
+    New ones are drawn by campaigns, and with `--hypothesis-profile=default`.
+    """
+    if config.getoption("markexpr") != "campaign" and not config.getoption("--hypothesis-profile", None):
         hypothesis.settings.register_profile("same examples", derandomize=True)
         hypothesis.settings.load_profile("same examples")
     config.stash[STDERR] = os.dup(sys.__stderr__.fileno())

@@ -8,6 +8,8 @@ import re
 
 import pytest
 
+from tests.house.floors import circular
+
 ROOT = pathlib.Path(__file__).parents[2]
 FLOORS = {
     0: "errors clock sentinels tables counters pickles pipe _ring.h _bell.h _counters.h _firing.h _digest.h",
@@ -83,13 +85,7 @@ def test_a_module_imports_only_from_its_floor_and_below(path):
 
 def test_no_two_modules_need_each_other():
     """There is an order in which the modules can be read, each after all it needs."""
-    needs: dict[str, set[str]] = {}
-    for path in FILES:
-        needs.setdefault(module(path), set()).update(imports(path))
-    while free := [name for name in needs if not needs[name] & needs.keys()]:
-        for name in free:
-            del needs[name]
-    assert {} == needs
+    assert {} == circular((module(path), imports(path)) for path in FILES)
 
 
 def test_the_table_names_no_module_that_is_gone():

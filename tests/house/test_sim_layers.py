@@ -7,6 +7,8 @@ import pathlib
 
 import pytest
 
+from tests.house.floors import circular
+
 ROOT = pathlib.Path(__file__).parents[2] / "sim"
 FLOORS = {
     0: "seam task order pace stacks trace heap ending",  # words of the kernel: it knows no device and no patch
@@ -56,10 +58,4 @@ def test_a_module_imports_only_from_its_floor_and_below(path):
 
 def test_no_two_modules_need_each_other():
     """There is an order in which the modules can be read, each after all it needs."""
-    needs: dict[str, set[str]] = {}
-    for path in FILES:
-        needs.setdefault(module(path), set()).update(imports(path))
-    while free := [name for name in needs if not needs[name] & needs.keys()]:
-        for name in free:
-            del needs[name]
-    assert {} == needs
+    assert {} == circular((module(path), imports(path)) for path in FILES)

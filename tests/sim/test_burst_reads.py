@@ -70,7 +70,7 @@ def run(sends, reads, deeds, most):
         return seen, line.received
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(SENDS, READS, DEEDS)
 @example([(0, b"abcdef")], [(5, None), (5, 0.003)], [(0.003, "cancel_read")])
 @example([(0, b"abcdef")], [(5, None)], [(0.003, "unplug")])

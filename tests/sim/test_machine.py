@@ -17,8 +17,8 @@ BOTH = [
     Drop(byte=3), Flip(byte=7, mask=5), Insert(byte=0, data=b"?!"), Duplicate(frame=1), Delay(byte=5, delay_s=0.003), Jitter([0, 700]),
     Drop(byte=2, towards="device"), Insert(frame=1, towards="device"), Duplicate(byte=9, towards="device"),
 ]  # fmt: skip
-SETTINGS = settings(max_examples=25, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck), database=None)
-HUNT = settings(SETTINGS, max_examples=2000, stateful_step_count=30, derandomize=True, phases=[Phase.generate])
+SETTINGS = settings(max_examples=40, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck), database=None)
+HUNT = settings(SETTINGS, max_examples=2000, derandomize=True, phases=[Phase.generate])
 
 
 def machine(**attributes):
