@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING
 
-from .stacks import frames_here, leave_handler, stack_in
+from .stacks import frames_here, leave_handler, real_code, stack_in
 from .task import DONE, LOST, RUNNABLE, Task
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ class Ending:
                 return True
             task = kernel.holder
             if calls == kernel.calls and task.state is not DONE and not kernel.pace.asleep:
-                self._report(task, f"has run real code for {GRACE_S:g} s (blocked in a socket or a C extension? an endless loop?)")
+                self._report(task, real_code(GRACE_S))
                 self._lose(task)
                 return False
             calls = kernel.calls

@@ -35,9 +35,9 @@ MOST_MISMATCH = 0.04  # a receiver samples the middle of its bits: it is in the 
 class Line:
     """A simulated serial line, made by `World.serial`.
 
-    Attributes: `name` (of the port), `device`, `profile`, `faults` (a `FaultSchedule`), `sent` (what the program sent, as far as it has reached the device), `received`
-    (what has come to the program's port while it was open), `overruns` (bytes lost because nobody read), `parity_errors` and
-    `framing_errors` (of characters that the port received from a device that is set otherwise).
+    Attributes: `name` (of the port), `device`, `profile`, `faults` (a `FaultSchedule`), `sent` (what the program sent, as far as it has
+    reached the device), `received` (what has come to the program's port while it was open), `overruns` (bytes lost because nobody
+    read), `parity_errors` and `framing_errors` (of characters that the port received from a device that is set otherwise).
     """
 
     def __init__(self, world: World, name: str, device: Any, profile: Profile, faults: FaultSchedule) -> None:

@@ -75,6 +75,11 @@ def leave_handler(frames: list[FrameType]) -> None:
     sys.settrace(lambda *_: None)
 
 
+def real_code(duration_s: float) -> str:
+    """What is said of a task that made no call for so long."""
+    return f"has run real code for {duration_s:g} s without a call that the world knows (blocked in a socket or a C extension? an endless loop?)"
+
+
 def print_stuck(text: str) -> None:
     """Say it on the standard error."""
     print(f"sim: {text}", file=sys.stderr, flush=True)
@@ -104,10 +109,7 @@ class Watchdog:
             self._stopped.release()
 
     def _say(self, task: Any) -> None:
-        self._tell(
-            f"task {task.name} has run real code for {self._stuck_s:g} s without a call that the world knows, "
-            f"so nothing else can run (blocked in a socket or a C extension? an endless loop?):\n{stack_in(task.ident)}"
-        )
+        self._tell(f"task {task.name} {real_code(self._stuck_s)}, so nothing else can run:\n{stack_in(task.ident)}")
 
     def close(self) -> None:
         """End the watch and its thread."""

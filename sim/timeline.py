@@ -2,7 +2,8 @@
 
 Laws: one world is open in a process at a time. The thread that enters becomes a task of the world, and so does every thread that
 a task starts. Leaving ends those threads, closes the devices they left open, restores every patch, and raises what a device raised,
-whatever happened inside. This module knows no device: what devices need is put in by `_device_patches` and taken out by `_close_devices`.
+whatever happened inside. This module knows no device: what devices need is put in by `_device_patches` and taken out by
+`_close_devices`.
 """
 
 from __future__ import annotations
@@ -40,18 +41,7 @@ _switch = threading.Lock()
 
 
 class Timeline:
-    """What `World` is, but for its devices: a context manager.
-
-    Args:
-        seed: of everything random in it.
-        clock: "virtual" jumps from event to event; "wall" runs with the machine's clock, "x10" ten times as fast.
-        choices: whole numbers from 0, taken one by one: where more than one task can run, and before each taking of a lock, the
-            next number says which one does. 0, and the end of the list, mean the one that waits longest: the ordinary run.
-        check: run the block twice, the first time in a process of its own, and raise `RunsDiffer` at its end if the two traces,
-            end times or errors are not the same.
-
-    Attributes: `now_ns`, `rng`, `trace`, `seed`, `clock`, `choices`.
-    """
+    """What `World` is, but for its devices: a context manager. Arguments and attributes are said there."""
 
     def __init__(self, seed: int = 0, clock: str = "virtual", *, choices: Iterable[int] = (), check: bool = False) -> None:
         order = Order(choices)

@@ -47,7 +47,8 @@ class World(Timeline):
         choices: whole numbers from 0, taken one by one: where more than one task can run, and before each taking of a lock, the
             next number says which one does. 0, and the end of the list, mean the one that waits longest: the ordinary run.
             `sim.strategies.schedule_choices` draws them.
-        check: run the block twice, first in a forked process, and raise `RunsDiffer` where the two runs part.
+        check: run the block twice, the first time in a forked process, and raise `RunsDiffer` at its end if the two traces, end times
+            or errors are not the same.
 
     Attributes: `now_ns`, `rng`, `trace`, `seed`, `clock`, `choices`, `schedules` (name and `FaultSchedule` of every device there
     was).
