@@ -18,7 +18,7 @@ from dfcore._ring import Reader, Writer
 from tests.rings import Rig
 
 ENDS = [("wait", 4), ("drop_oldest", 3), ("drop_new", 2), ("latest", 1)]
-SIZE, PIECES = 32768, 64  # records large enough that a writer is nearly always killed inside one
+SIZE, PIECES = 131072, 256  # records large enough that a writer is nearly always killed inside one
 
 
 class Broken(AssertionError):
@@ -116,6 +116,9 @@ def kill_a_writer(rig: Rig, rng: random.Random, notes: memoryview, last: list[in
         for _ in range(ENDS[0][1]):
             read()
         loiter(rng)  # there is room again: it is killed inside a record, most of the time
+        if rng.random() < 0.5:
+            while not notes[0]:  # and every other time for certain, whatever the machine does
+                read()
     finally:
         kill(pid)
     for _ in range(20):

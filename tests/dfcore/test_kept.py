@@ -190,11 +190,13 @@ def test_own_records_do_not_leak():
     try:
         for _ in range(5):  # until every cache is filled
             work()
-        gc.collect()
-        before = tracemalloc.get_traced_memory()[0]
-        work()
-        gc.collect()
-        grown = tracemalloc.get_traced_memory()[0] - before
+        grown = []
+        for _ in range(3):  # other threads of the process and the interpreter allocate now and then, a leak does each time
+            gc.collect()
+            before = tracemalloc.get_traced_memory()[0]
+            work()
+            gc.collect()
+            grown.append(tracemalloc.get_traced_memory()[0] - before)
     finally:
         tracemalloc.stop()
-    assert grown < 4000  # the smallest object that leaked each time would make 4800
+    assert min(grown) < 4000  # the smallest object that leaked each time would make 4800
