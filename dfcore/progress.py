@@ -1,13 +1,14 @@
 """A bar for long work: how far it is, on the terminal of whoever waits for it.
 
-Laws: it is drawn only where standard error is a terminal, and nothing else is done, imported or started elsewhere; it looks at the
-work, ten times a second, in a thread of its own, so the work pays for counting only. In a world nothing is drawn: its threads
-would live in its time. Knows no graph and no pipe: they say what is done of what.
+Laws: it is drawn only where standard error is a terminal, and nothing is done, imported or started elsewhere; it looks at the work,
+ten times a second, from a thread of its own, which is gone when the bar is, so the work pays for counting only. In a world nothing
+is drawn: its threads would live in its time. Knows no graph and no pipe: they say what is done of what.
 """
 
 from __future__ import annotations
 
 import sys
+import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Self
 
@@ -16,6 +17,9 @@ from .clock import world_around
 if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.progress import Progress
+
+
+PERIOD_S = 0.1
 
 
 class Bar:
@@ -37,6 +41,8 @@ class Bar:
         self.done: float = 0
         self._look = look or (lambda: self.done)
         self._drawn: Progress | None = None
+        self._over = threading.Event()
+        self._thread: threading.Thread | None = None
 
     def advance(self, count: float = 1) -> None:
         """`count` more are done."""
@@ -45,13 +51,21 @@ class Bar:
     def __enter__(self) -> Self:
         if sys.stderr is not None and sys.stderr.isatty() and world_around() is None:
             self._drawn = _draw(self)
+            self._thread = threading.Thread(target=self._redraw, name=f"dfcore progress of {self.title}", daemon=True)
             self._drawn.start()
+            self._thread.start()
         return self
 
     def __exit__(self, *error: object) -> None:
         drawn, self._drawn = self._drawn, None
-        if drawn is not None:
+        if drawn is not None and self._thread is not None:
+            self._over.set()
+            self._thread.join()
             drawn.stop()
+
+    def _redraw(self) -> None:
+        while not self._over.wait(PERIOD_S) and self._drawn is not None:
+            self._drawn.refresh()
 
     @property
     def text(self) -> str:
@@ -79,6 +93,6 @@ def _draw(bar: Bar) -> Progress:
 
     left = [TimeRemainingColumn()] if bar.total is not None else []
     columns = TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[text]}"), TimeElapsedColumn(), *left
-    drawn = Drawn(*columns, console=Console(stderr=True))
+    drawn = Drawn(*columns, console=Console(stderr=True), auto_refresh=False)
     drawn.add_task(bar.title, total=bar.total, text=bar.text)
     return drawn
