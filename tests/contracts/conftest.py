@@ -36,7 +36,7 @@ def portaudio(jack: JackServer) -> Iterator[types.ModuleType]:
     sd._terminate()
 
 
-@pytest.fixture(params=["sim", "real"])
+@pytest.fixture(params=["sim", pytest.param("real", marks=pytest.mark.portaudio)])
 def card(request: pytest.FixtureRequest) -> Iterator[Card]:
     """A sound card of each kind."""
     if request.param == "sim":

@@ -8,12 +8,15 @@ import re
 import subprocess
 import sys
 
+import pytest
+
 from tests.programs import ENVIRONMENT
 
 EXAMPLES = pathlib.Path(__file__).parents[2] / "examples"
 PATHS = {"PYTHONPATH": ENVIRONMENT["PYTHONPATH"]}
 
 
+@pytest.mark.portaudio
 def test_the_level_meter_measures_a_real_card(jack):
     """The example that measures a simulated microphone measures one of the machine, unchanged. It is silent, and real time may lose
     some of its silence."""
