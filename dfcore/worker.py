@@ -1,26 +1,24 @@
 """One context as its supervisor sees it: open, wait for GO, run, close, and say so; in this thread, or as a process of its own.
 
 Laws: every context says `ready` or `failed` once, and `done` last, whatever happened in between; `close` runs however the run
-went. A process context is told what it is by one memory file it inherits; it leaves Ctrl-C to its parent, and it dies with it.
+went. A process context is told what it is by one memory file it inherits.
 How nodes are opened, fired and closed is the `Runner`'s business.
 """
 
 from __future__ import annotations
 
-import faulthandler
 import os
-import signal
-import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Protocol, TypeVar
 
 from . import machine
-from ._process import die_with_parent, write_when_orphaned
+from ._process import write_when_orphaned
 from .clock import real_now_ns
 from .control import ABORT, state_address
 from .errors import NodeFailed
+from .interpreter import begin
 from .memory import Memory
 from .params import leave_to_the_program
 from .pickles import dumps
@@ -29,9 +27,6 @@ from .plan import Plan
 
 #: How long a context may still take after it should have ended, before it is killed.
 GRACE_S = 5
-
-#: Signals that reach every process of a terminal or a service at once: the parent answers them for all.
-GROUP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 _HOME = os.path.dirname(__file__)
 _NO_WAY_HOME = "needed a `result` that can be pickled, was not; return plain data from `close`."
@@ -187,70 +182,33 @@ def _is_ours(trace: TracebackType) -> bool:
 # ---------------------------------------------------------------------------------------------------- a process of its own
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Surroundings:
-    """What a process context needs to know before its nodes can be unpickled. Sent first."""
-
-    parent: int
-    path: tuple[str, ...]
-    argv: tuple[str, ...]
-    environ: dict[str, str | None]  # what the program's environment has instead; None: nothing
-    up: int  # end of the pipe to the supervisor
-    alive: int  # end of a pipe that the parent holds open as long as it lives
-
-
 def main(file: int, make_runner: Callable[[Job, Memory, int, Tell], Runner]) -> None:
     """Be a process context: read the job from memory file `file`, build its runner, serve, and leave.
 
     `make_runner(job, memory, alive, tell)` gets the descriptor that becomes readable when the parent is gone, and a way to send
     `("warning", text)`.
     """
-    surroundings: Surroundings = receive(file)
-    _leave_signals_to_the_parent(surroundings.parent)
-    faulthandler.enable()
-    _take_over(surroundings)
+    begin(file, GRACE_S)
+    up, alive = receive(file)
     leave_to_the_program()
-    tell = _Teller(surroundings.up)
+    tell = _Teller(up)
     try:
-        serve(lambda: _begin(file, surroundings, tell, make_runner), tell)
+        serve(lambda: _runner(file, alive, tell, make_runner), tell)
     finally:
         write_when_orphaned(0, ABORT)  # the memory is about to go
 
 
-def _begin(file: int, surroundings: Surroundings, tell: _Teller, make_runner: Callable[[Job, Memory, int, Tell], Runner]) -> Runner:
+def _runner(file: int, alive: int, tell: _Teller, make_runner: Callable[[Job, Memory, int, Tell], Runner]) -> Runner:
     job: Job = receive(file)
     job.nodes.update(receive(file))
     os.close(file)
-    for fd in (surroundings.up, surroundings.alive, *job.eventfds):
+    for fd in (tell.up, alive, *job.eventfds):
         os.set_inheritable(fd, False)  # subprocesses of nodes must not keep the run's ends open
     tell.names = {index: job.plan.nodes[index].name for index in job.nodes}
     tell(("refused", settle(job, own_process=True)))
     memory = Memory.attach(job.plan, job.memory_fds, job.context)
     write_when_orphaned(state_address(job.plan, memory), ABORT)
-    return make_runner(job, memory, surroundings.alive, tell)
-
-
-def _leave_signals_to_the_parent(parent: int) -> None:
-    """Handlers that do nothing, rather than a mask or SIG_IGN, which the subprocesses of nodes would inherit."""
-    for number in (signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, _pass)
-    if not die_with_parent(parent, GRACE_S):
-        sys.exit(1)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, GROUP_SIGNALS)
-
-
-def _pass(number: int, frame: object) -> None:
-    """The parent has got it too."""
-
-
-def _take_over(surroundings: Surroundings) -> None:
-    sys.path[:] = surroundings.path
-    sys.argv[:] = surroundings.argv
-    for name, value in surroundings.environ.items():
-        if value is None:
-            os.environ.pop(name, None)
-        else:
-            os.environ[name] = value
+    return make_runner(job, memory, alive, tell)
 
 
 class _Teller:

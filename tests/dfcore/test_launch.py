@@ -1,8 +1,5 @@
-"""Starting a process: what it inherits, and what cannot travel."""
+"""Starting a process context: what cannot travel."""
 
-import os
-import signal
-import sys
 import threading
 
 import pytest
@@ -10,8 +7,7 @@ import pytest
 from dfcore import Collector, Emitter, Graph, GraphError, launch
 from dfcore.compiler import compile
 from dfcore.pickles import loads
-from dfcore.pipe import receive
-from dfcore.worker import Job, Surroundings
+from dfcore.worker import Job
 
 
 class Source(Emitter):
@@ -79,39 +75,3 @@ def test_a_node_that_refuses_as_a_whole_is_named():
     with pytest.raises(GraphError) as caught:
         launch.pack(job_of(Stubborn(), Sink()))
     assert [("stubborn", "RuntimeError: not me")] == [(problem.where, problem.found) for problem in caught.value.problems]
-
-
-def test_the_job_file_says_where_the_program_is(monkeypatch):
-    """First what must be known before nodes can be unpickled, then the job, then the nodes."""
-    monkeypatch.setenv("PYTHONPATH", "/somewhere")
-    monkeypatch.setattr(sys, "path", ["", *sys.path])
-    packed = launch.pack(job_of(Source(), Sink()))
-    file = launch._job_file(packed, up=7, alive=8)
-    try:
-        surroundings, job, nodes = receive(file), receive(file), receive(file)
-        with pytest.raises(EOFError):
-            receive(file)
-    finally:
-        os.close(file)
-    assert Surroundings is type(surroundings)
-    assert (os.getpid(), 7, 8) == (surroundings.parent, surroundings.up, surroundings.alive)
-    assert (os.getcwd(), {"PYTHONPATH": "/somewhere"}) == (surroundings.path[0], surroundings.environ)
-    assert ("g", [0, 1]) == (job.plan.name, sorted(nodes))
-
-
-def test_libraries_get_one_thread_each_unless_told(monkeypatch):
-    """A pool of threads per context would be as many as cores times contexts."""
-    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    monkeypatch.setenv("MKL_NUM_THREADS", "3")
-    environment = launch._environment()
-    assert ("1", "3") == (environment["OMP_NUM_THREADS"], environment["MKL_NUM_THREADS"])
-
-
-def test_the_starting_thread_is_as_before():
-    """Cores and signal mask are set for the child only, also when starting fails."""
-    cores, mask = os.sched_getaffinity(0), signal.pthread_sigmask(signal.SIG_BLOCK, ())
-    with pytest.raises(RuntimeError), launch._placed((min(cores),)):
-        assert {min(cores)} == os.sched_getaffinity(0)
-        assert {signal.SIGINT, signal.SIGTERM, signal.SIGHUP} <= signal.pthread_sigmask(signal.SIG_BLOCK, ())
-        raise RuntimeError
-    assert (cores, mask) == (os.sched_getaffinity(0), signal.pthread_sigmask(signal.SIG_BLOCK, ()))
