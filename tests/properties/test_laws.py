@@ -30,7 +30,8 @@ from dfcore import (
 )
 from tests.drivers import KINDS, Driver
 from tests.leaks import left_since, present
-from tests.properties.kahn import Part, Spec, Wire, build, interpret, placements, specs
+from tests.properties.built import Built
+from tests.properties.random_specs import placements, specs
 
 CHEAP = settings(max_examples=60, deadline=None)
 QUICK = settings(max_examples=25, deadline=None)
@@ -98,7 +99,7 @@ def test_l1_every_input_has_one_edge_of_its_dtype(wiring):
 @given(specs(), placements)
 def test_l2_regions_do_not_overlap_are_aligned_and_fill_their_segment(spec, placement):
     """L2: the regions of every segment are 64-byte aligned, do not overlap, and sum to its size."""
-    graph, _ = build(spec, placement, "process")
+    graph = Built(spec, placement, "process").graph
     plan = graph.plan()
     for segment in plan.layout.segments:
         end = 0
@@ -278,7 +279,7 @@ def balance(edge: Any) -> int:
 @given(spec=specs(), placement=placements)
 def test_l5_written_is_read_lost_or_waiting(kind, spec, placement):
     """L5: at rest, every edge of every run balances exactly."""
-    graph, _ = build(spec, placement, CONTEXT[kind])
+    graph = Built(spec, placement, CONTEXT[kind]).graph
     report = Driver(kind).run(graph)
     assert {name: edge.written for name, edge in report.edges.items()} == {
         name: balance(edge) for name, edge in report.edges.items()
@@ -305,56 +306,6 @@ def test_l5_while_running_nothing_is_read_before_it_is_written():
 
 
 # ----------------------------------------------------------------------------------------------------------------- L6
-
-
-def same_sequences(spec: Spec, placement: list[int], kind: str) -> None:
-    """The engine under one placement and driver gives what the interpreter gives, record for record."""
-    graph, collectors = build(spec, placement, CONTEXT[kind])
-    Driver(kind).run(graph)
-    assert interpret(spec) == {key: out.records.tolist() for key, out in collectors.items()}
-
-
-LOOP = Spec((Part("values", 9), Part("mix", wires=(Wire(0, depth=512), Wire(2, depth=512, initial=(5,), feedback=True))),
-             Part("count", wires=(Wire(1, depth=512),))))  # fmt: skip
-RATES = Spec((Part("generator", 12), Part("fan", wires=(Wire(0, depth=512),)), Part("split", wires=(Wire(1, depth=512, batch=2),)),
-              Part("mix", wires=(Wire(2, 0, depth=512), Wire(0, depth=512, decimate=2)))))  # fmt: skip
-
-
-# A reader that left while others stay: the emitter that waited for its room goes on.
-LEFT = Spec((Part("values", 7), Part("values", 0), Part("generator", 7), Part("mix", wires=(Wire(2, depth=3), Wire(1, depth=3))),
-             Part("count", wires=(Wire(0, depth=3), Wire(2, depth=1)))))  # fmt: skip
-# A generator that is asked between two of its yields, while more records come.
-ASKED = Spec((Part("values", 7), Part("values", 4), Part("fan", wires=(Wire(0, depth=512, initial=(0, 0, 0)),))))
-
-
-@pytest.mark.parametrize("kind", ["inline", "threads", "virtual"])
-@settings(CHEAP, max_examples=40)
-@given(spec=specs(), placement=placements)
-@example(spec=LOOP, placement=[1, 2, 3])
-@example(spec=RATES, placement=[1, 2, 3])
-@example(spec=LEFT, placement=[0, 0, 0, 0, 1])
-@example(spec=ASKED, placement=[0, 0])
-def test_l6_sequences_do_not_depend_on_placement_or_driver(kind, spec, placement):
-    """L6: random graphs under random placements, inline, in threads and in virtual time: the sequences of Kahn's interpreter."""
-    same_sequences(spec, placement, kind)
-
-
-@STARTS
-@given(spec=specs(), placement=placements)
-@example(spec=LOOP, placement=[1, 2, 3])
-@example(spec=RATES, placement=[1, 2, 3])
-def test_l6_sequences_do_not_depend_on_processes(spec, placement):
-    """L6 over processes."""
-    same_sequences(spec, placement, "processes")
-
-
-@pytest.mark.campaign
-@pytest.mark.parametrize("kind", KINDS)
-@LONG
-@given(spec=specs(), placement=placements)
-def test_l6_campaign(kind, spec, placement):
-    """L6 under every driver, over many examples."""
-    same_sequences(spec, placement, kind)
 
 
 @pytest.mark.parametrize("kind", ["inline", "threads", "processes"])
@@ -421,7 +372,7 @@ def test_l7_same_seed_same_bytes(seed, placement, other):
 @given(specs(), placements)
 def test_l7_random_graphs_repeat(spec, placement):
     """L7: two virtual runs of one random graph have one digest."""
-    graph, _ = build(spec, placement, "process")
+    graph = Built(spec, placement, "process").graph
     assert graph.run(clock="virtual").digest == graph.run(clock="virtual").digest
 
 

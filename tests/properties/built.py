@@ -1,0 +1,189 @@
+"""The engine's graph of a `Spec`, under a placement: its nodes compute what `spec.Behaviour` says."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from dfcore import SKIP, STOP, Emitter, Graph, Record, Router, collect, emit
+from tests.properties.kahn import Sequences
+from tests.properties.spec import NOTHING, OTHER_RATE, Behaviour, Part, Spec, Wire, emitted
+
+DEEP = 512  # no edge of a graph with rates in it ever fills
+NAMES = ("x", "y")  # of two outputs
+STORED: dict[str, Any] = {"i8": "i8", "record": [("v", "i8"), ("w", "i8", (3,))], "object": object}
+
+
+def packed(dtype: str, value: Any) -> Any:
+    """An integer as it travels; NOTHING is SKIP."""
+    if value is NOTHING:
+        return SKIP
+    if dtype == "record":
+        return value, [value, value, value]
+    return {"v": value, "w": np.full(3, value)} if dtype == "object" else value
+
+
+def plain(value: Any) -> Any:
+    """What travelled, as an integer, or as a list of them; what is torn is an error."""
+    if isinstance(value, list):
+        return [plain(item) for item in value]
+    if isinstance(value, np.ndarray) and value.dtype.names is None:
+        return value.tolist()
+    if isinstance(value, (Record, dict, np.ndarray, np.void)):
+        v, w = np.asarray(value["v"]), np.asarray(value["w"])
+        assert (v[..., np.newaxis] == w).all(), f"torn: {value!r}"
+        return v.tolist()
+    return value
+
+
+def records(dtype: str, published: list[tuple[Any, ...]]) -> Iterator[Any]:
+    """What a node yields for what its behaviour published."""
+    for record in published:
+        yield tuple(packed(dtype, value) for value in record) if len(record) > 1 else packed(dtype, record[0])
+
+
+class Values(Emitter):
+    """The values of an emitter, one per firing."""
+
+    def __init__(self, part: Part, index: int, **options: Any) -> None:
+        super().__init__(STORED[part.dtype], **options)
+        self.part, self.index = part, index
+
+    def open(self) -> None:
+        self.rest = emitted(self.part, self.index)
+
+    def compute(self) -> Any:
+        value = next(self.rest, NOTHING)
+        return STOP if value is NOTHING else packed(self.part.dtype, value)
+
+
+class WaitingValues(Values):
+    """The same from a coroutine."""
+
+    async def compute(self) -> Any:
+        await asyncio.sleep(0)
+        return super().compute()
+
+
+class Generated(Values):
+    """The same values, from a generator."""
+
+    def compute(self) -> Any:
+        yield from records(self.part.dtype, [(value,) for value in emitted(self.part, self.index)])
+
+
+class WaitingGenerated(Values):
+    """The same from an async generator."""
+
+    async def compute(self) -> Any:
+        for value in emitted(self.part, self.index):
+            await asyncio.sleep(0)
+            yield packed(self.part.dtype, value)
+
+
+class Plain(Router):
+    """A node that publishes at most one record per firing."""
+
+    def __init__(self, part: Part, **options: Any) -> None:
+        stored = STORED[part.dtype]
+        super().__init__(outputs=dict.fromkeys(NAMES, stored), **options) if part.outputs == 2 else super().__init__(stored, **options)
+        self.part = part
+
+    def open(self) -> None:
+        self.does = Behaviour(self.part)
+
+    def fire(self, values: tuple[Any, ...], gain: int) -> Iterator[Any]:
+        assert gain == self.part.gain
+        return records(self.part.dtype, self.does.fire([plain(value) for value in values]))
+
+    def compute(self, *values: Any, gain: int = 1) -> Any:
+        return STOP if self.does.ends else next(self.fire(values, gain), SKIP)
+
+    def flush(self) -> Any:
+        return next(records(self.part.dtype, self.does.flush()), SKIP)
+
+
+class WaitingPlain(Plain):
+    """The same from a coroutine."""
+
+    async def compute(self, *values: Any, gain: int = 1) -> Any:
+        await asyncio.sleep(0)
+        return super().compute(*values, gain=gain)
+
+
+class Fan(Plain):
+    """A node that publishes any number of records per firing."""
+
+    def compute(self, *values: Any, gain: int = 1) -> Any:
+        yield from self.fire(values, gain)
+
+
+class WaitingFan(Plain):
+    """The same from an async generator."""
+
+    async def compute(self, *values: Any, gain: int = 1) -> Any:
+        for record in self.fire(values, gain):
+            await asyncio.sleep(0)
+            yield record
+
+
+def make(part: Part, index: int, name: str) -> Any:
+    """The engine's node for `part`."""
+    if part.kind == "ready":
+        return emit(list(records(part.dtype, [(value,) for value in emitted(part, index)])), STORED[part.dtype], name=name)
+    if part.kind == "values":
+        return (WaitingValues if part.waits else Values)(part, index, name=name)
+    if part.kind == "generator":
+        return (WaitingGenerated if part.waits else Generated)(part, index, name=name)
+    if part.kind == "fan":
+        return (WaitingFan if part.waits else Fan)(part, name=name, gain=part.gain)
+    return (WaitingPlain if part.waits else Plain)(part, name=name, gain=part.gain)
+
+
+class Built:
+    """The nodes of `spec` in `graph`, and a collector for each output. Node i is in context `placement[i]` (cyclic), 0 being the
+    caller's; a collector is where the next node is."""
+
+    def __init__(self, spec: Spec, placement: list[int], kind: str, graph: Graph | None = None, name: str = "") -> None:
+        self.spec, self.kind, self.graph = spec, kind, graph or Graph("random")
+        self.nodes = [make(part, index, f"{name}n{index}") for index, part in enumerate(spec.parts)]
+        for index, node in enumerate(self.nodes):
+            self._place(node, placement[index % len(placement)])
+        for reader, part in enumerate(spec.parts):
+            for wire in part.wires:
+                self._wire(reader, wire)
+        self.collectors: dict[tuple[int, int], Any] = {}
+        for index, output in spec.ends:
+            out = self.collectors[index, output] = collect(name=f"{name}out{index}_{output}")
+            self._place(out, placement[(index + 1) % len(placement)])
+            self.graph.connect(self.end(index, output), out, depth=DEEP if spec.parts[index].kind in OTHER_RATE else 16)
+
+    def _place(self, node: Any, number: int) -> None:
+        self.graph.add(node)
+        if number and self.kind != "inline":
+            self.graph.context(f"c{number}", kind=self.kind).add(node)
+
+    def _wire(self, reader: int, wire: Wire) -> None:
+        initial = [packed(self.spec.parts[wire.source].dtype, value) for value in wire.initial]
+        options: dict[str, Any] = {"depth": wire.depth, "batch": wire.batch, "decimate": wire.decimate, "initial": initial}
+        self.graph.connect(self.end(wire.source, wire.output), self.nodes[reader]["values"], **options)
+
+    def end(self, index: int, output: int) -> Any:
+        """The output of a node, to connect."""
+        return self.nodes[index][NAMES[output]] if self.spec.parts[index].outputs == 2 else self.nodes[index]
+
+    def sequences(self) -> Sequences:
+        """What was collected of every output."""
+        return {key: plain(out.records) for key, out in self.collectors.items()}
+
+
+Case = tuple[Spec, list[int]]
+
+
+def build_all(cases: list[Case], kind: str) -> tuple[Graph, list[Built]]:
+    """Many graphs in one, so that they cost one start of processes."""
+    graph = Graph("random")
+    return graph, [Built(spec, placement, kind, graph, f"g{number}_") for number, (spec, placement) in enumerate(cases)]
