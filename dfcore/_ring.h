@@ -8,7 +8,7 @@
  *   head = h + 1 is the only linearisation point of a publication: killed before it, nothing happened.
  *
  * Every word has one writer, except `tail` of a DF_DROP_OLDEST reader (reader and writer, by compare-and-swap), `want` and
- * `sleeping` (set by one side, taken back by exchange on the other).
+ * `sleeping` (set by one side, taken back by exchange on the other), and `holders` of a lent block (by compare-and-swap).
  *
  * What it refuses to know: Python, dtypes, time, who wakes whom (`_bell.h`), memory files, contexts.
  *
@@ -444,6 +444,38 @@ static inline int df_all_gone(df_writer *w) {
 static inline void df_want(df_writer *w) {
     DF_STORE(&w->want->want, 1, relaxed);
     if (!w->local) atomic_thread_fence(memory_order_seq_cst); // pairs with df_answer: the look at the tails stays after want = 1
+}
+
+/* Holders of a block ------------------------------------------------------------------------------------------------------- */
+
+/* How many hold a block of an arena (`_arena.h`). Set by the allocating side; raised and lowered by whoever holds one. */
+typedef _Atomic uint32_t df_holders;
+
+/* The block is handed out. What tells others of it (a pipe, a lock, a published record) is the release that they acquire. */
+static inline void df_first_holder(df_holders *holders) {
+    DF_STORE(holders, 1, relaxed); // pairs with df_held: the allocating side's own store, until it tells somebody
+}
+
+/* One more holder, beside the caller. 0: nobody holds it, so the caller had no right to it. */
+static inline int df_hold(df_holders *holders) {
+    uint32_t count = DF_LOAD(holders, relaxed); // pairs with nothing: the exchange below decides
+    while (count)
+        if (atomic_compare_exchange_weak_explicit(holders, &count, count + 1, memory_order_relaxed, memory_order_relaxed))
+            return 1; // pairs with df_held: the caller's own hold keeps the block meanwhile
+    return 0;
+}
+
+/* One holder fewer. 0: nobody held it. */
+static inline int df_give_back(df_holders *holders) {
+    uint32_t count = DF_LOAD(holders, relaxed); // pairs with nothing: the exchange below decides
+    while (count)
+        // pairs with df_held: every look at the bytes, of this holder and of those before it, stays before
+        if (atomic_compare_exchange_weak_explicit(holders, &count, count - 1, memory_order_acq_rel, memory_order_relaxed)) return 1;
+    return 0;
+}
+
+static inline uint32_t df_held(df_holders *holders) {
+    return DF_LOAD(holders, acquire); // pairs with df_give_back: the bytes are not written again before
 }
 
 /* Reader ------------------------------------------------------------------------------------------------------------------- */

@@ -2,7 +2,8 @@
 
 Laws: bytes are loaded only if they came from memory or a pipe that this run's processes inherited (callers see to it; nobody else
 may import `pickle`). Lambdas, and classes of `__main__`, of notebooks and of modules that another interpreter could not import by
-their name, travel by value.
+their name, travel by value. A packed value is one stretch of memory: large buffers are copied into it once, each to a line of
+its own, and `unpack` copies none of them.
 """
 
 from __future__ import annotations
@@ -10,9 +11,11 @@ from __future__ import annotations
 import io
 import os
 import pickle
+import struct
 import sys
 import threading
 import types
+from collections.abc import Callable
 from importlib.machinery import ModuleSpec
 from typing import Any
 
@@ -27,21 +30,134 @@ loads = pickle.loads
 
 def dumps(value: Any) -> bytes:
     """`value` as bytes. Raises whatever its parts raise when they cannot be pickled."""
+    return _by_value(value, None).getvalue()
+
+
+# ------------------------------------------------------------------------------------------- values with buffers beside them
+
+#: Of a packed value: how many buffers, bytes of the pickle; then the bytes of each buffer, the pickle, the buffers.
+_HEAD = struct.Struct("=QQ")
+_LINE = 64
+
+
+class Packed:
+    """A value on its way into one stretch of memory: its pickle, and its buffers where they still lie.
+
+    Until it is written the value must not change, and what has buffers (an array, say) cannot be resized.
+
+    Args:
+        value: anything that can be pickled; buffers that offer themselves for protocol 5 are not copied yet.
+    Attributes:
+        size: bytes that `write` needs.
+    Raises:
+        whatever its parts raise when they cannot be pickled.
+    """
+
+    __slots__ = ("_buffers", "_pickle", "size")
+
+    def __init__(self, value: Any):
+        found: list[pickle.PickleBuffer] = []
+        try:
+            file = io.BytesIO()
+            _ByName(file, found.append).dump(value)
+        except Exception:  # noqa: BLE001 - it needs to travel by value, or it cannot travel: the next line says which
+            found.clear()
+            file = _by_value(value, found.append)
+        self._pickle = file.getbuffer()
+        self._buffers = [buffer.raw() for buffer in found]
+        self.size = _begin(len(self._buffers)) + len(self._pickle)
+        for buffer in self._buffers:
+            self.size = _to_line(self.size) + buffer.nbytes
+
+    def write(self, memory: Any) -> None:
+        """Copy everything into the writable buffer `memory`, of at least `size` bytes, for `unpack`."""
+        view, lengths = memoryview(memory).cast("B"), [buffer.nbytes for buffer in self._buffers]
+        _HEAD.pack_into(view, 0, len(lengths), len(self._pickle))
+        struct.pack_into(f"={len(lengths)}Q", view, _HEAD.size, *lengths)
+        end = _begin(len(lengths))
+        for part in (self._pickle, *self._buffers):
+            start, end = end, end + part.nbytes
+            view[start:end] = part
+            end = _to_line(end)
+
+
+def unpack(memory: Any) -> Any:
+    """The value that `Packed.write` put into `memory`. Its buffers are read-only views of `memory`, which they keep exported.
+
+    Raises whatever its parts raise when they are loaded.
+    """
+    view = memoryview(memory).toreadonly().cast("B")
+    count, length = _HEAD.unpack_from(view)
+    start, buffers = _begin(count), []
+    end = start + length
+    for size in struct.unpack_from(f"={count}Q", view, _HEAD.size):
+        place = _to_line(end)
+        end = place + size
+        buffers.append(view[place:end])
+    return loads(view[start : start + length], buffers=buffers)
+
+
+def _begin(count: int) -> int:
+    """Where the pickle begins behind the sizes of `count` buffers."""
+    return _HEAD.size + 8 * count
+
+
+def _to_line(offset: int) -> int:
+    return -(-offset // _LINE) * _LINE
+
+
+# ------------------------------------------------------------------------------------------------------- by name or by value
+
+
+class _Unfindable(Exception):
+    """Something must travel by value."""
+
+
+class _ByName(pickle.Pickler):
+    """For what another interpreter finds by name, which is nearly everything. Else it raises, `_Unfindable` or what pickle does."""
+
+    def __init__(self, file: io.BytesIO, keep_buffer: Callable[[pickle.PickleBuffer], Any]):
+        super().__init__(file, pickle.HIGHEST_PROTOCOL, buffer_callback=keep_buffer)
+
+    def reducer_override(self, value: Any) -> Any:
+        """For each class and function on the way."""
+        if isinstance(value, (type, types.FunctionType)) and not _is_findable(value.__module__):
+            raise _Unfindable
+        return NotImplemented
+
+
+#: Modules by name of which it is known that another interpreter finds them.
+_findable: dict[str, types.ModuleType] = {}
+
+
+def _is_findable(name: str | None) -> bool:
+    module = sys.modules.get(name) if name is not None else None
+    if name is None or module is None or name == "__main__":
+        return False
+    if _findable.get(name) is module:
+        return True
+    if not findable(module) or name in cloudpickle.list_registry_pickle_by_value():
+        return False
+    _findable[name] = module
+    return True
+
+
+def _by_value(value: Any, keep_buffer: Callable[[pickle.PickleBuffer], Any] | None) -> io.BytesIO:
     file = io.BytesIO()
-    pickler = _Pickler(file)
+    pickler = _Pickler(file, keep_buffer)
     with _registry:
         try:
             pickler.dump(value)
         finally:
             pickler.forget()
-    return file.getvalue()
+    return file
 
 
 class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
     """Looks at the module of each class and function on the way: by name if another interpreter finds it there, else by value."""
 
-    def __init__(self, file: io.BytesIO):
-        super().__init__(file)
+    def __init__(self, file: io.BytesIO, keep_buffer: Callable[[pickle.PickleBuffer], Any] | None):
+        super().__init__(file, buffer_callback=keep_buffer)
         self._seen: set[str] = {"__main__"}
         self._registered: list[types.ModuleType] = []
 

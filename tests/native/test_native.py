@@ -1,4 +1,4 @@
-"""The two headers compiled into programs of threads: without data races under the thread sanitizer, without lost strokes.
+"""The headers compiled into programs of threads: without data races under the thread sanitizer, without lost strokes.
 
 These are the headers of the package, not copies. The sanitizer does not model fences, so the bells have a program of their own.
 """
@@ -80,7 +80,8 @@ def changed_headers(folder: pathlib.Path, before: str, after: str) -> pathlib.Pa
     text = (HEADERS / "_ring.h").read_text()
     assert 1 == text.count(before)
     (folder / "_ring.h").write_text(text.replace(before, after))
-    shutil.copy(HEADERS / "_bell.h", folder)
+    for other in ("_bell.h", "_arena.h"):
+        shutil.copy(HEADERS / other, folder)
     return folder
 
 
@@ -113,6 +114,20 @@ def test_every_law_at_full_speed(program: Program) -> None:
     """The same readers and writer as the machine really orders them: L4, L5 and no stroke lost on the way to sleep."""
     result = program("ring_harness", 50000, flags=["-O2"])
     assert (0, "") == (result.returncode, result.stderr)
+
+
+def test_blocks_are_given_back_without_a_race(program: Program, sanitizer: None) -> None:
+    """What was lent is used again only after every holder has looked at it for the last time."""
+    result = program("arena_harness", 5000, flags=SANITIZE)
+    assert (0, "") == (result.returncode, result.stderr)
+
+
+def test_the_sanitizer_sees_a_hold_that_is_not_ordered(program: Program, tmp_path: pathlib.Path) -> None:
+    """The harness is not blind: it fails when the order that a given back block rests on is taken away."""
+    headers = changed_headers(tmp_path, "&count, count - 1, memory_order_acq_rel", "&count, count - 1, memory_order_relaxed")
+    result = program("arena_harness", 5000, flags=SANITIZE, headers=headers)
+    assert result.returncode != 0
+    assert "data race" in result.stderr or "torn" in result.stderr
 
 
 def test_no_stroke_is_lost(program: Program) -> None:
