@@ -46,6 +46,7 @@ cdef class Cell:
     cdef df_node_counters *counters
     cdef int pace
     cdef bint emitter, ends_with_stop, aged
+    cdef bint gathers               # an input takes several records for one firing
     cdef bint unsafe                # an input has grown stale, and `safe` has not been called yet
     cdef public bint busy           # a firing is under way
     cdef public bint ended

@@ -25,9 +25,9 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t, uintptr_t
 from .errors import DtypeError
 from .sentinels import SKIP, STOP
 
-from dfcore._ends cimport NO_ORIGIN, Input, Output, base, df_node_counters, own_slot
+from dfcore._ends cimport NO_ORIGIN, Input, Output, base, df_node_counters
 from dfcore._parameters cimport ParameterInput
-from dfcore._record cimport ARRAY, OBJECT, SCALAR, STRUCTURED, Format, Slot
+from dfcore._record cimport ARRAY, OBJECT, SCALAR, STRUCTURED, Format, Slot, private_slot
 from dfcore._sink cimport Sink
 
 
@@ -107,6 +107,7 @@ cdef class Cell:
         for i in range(self.noutputs):
             self.outputs[i] = <PyObject *>outputs[i]
         self.aged = any([end.max_age_ns >= 0 for end in inputs])
+        self.gathers = any([(<Input>end).batch or (<Input>end).decimate > 1 for end in inputs])
         self.seed = seed
         self.files, self.method = [], "compute"
         self._set_pace(declared)
@@ -354,7 +355,7 @@ cdef class Live:
             for name, dtype in self._output_dtypes().items():
                 format = Format.of(dtype)
                 if format.kind == STRUCTURED or format.kind == ARRAY:
-                    slot = own_slot(format.itemsize)
+                    slot = private_slot(format.itemsize)
                     self.private[name] = format.view(slot, name)
         return next(iter(self.private.values())) if len(self.private) == 1 else self.private
 

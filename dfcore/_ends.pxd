@@ -16,6 +16,7 @@ from dfcore._ring cimport (
     df_want_words,
     df_writer,
 )
+from dfcore._window cimport Window
 
 
 cdef extern from "<stdint.h>":
@@ -98,6 +99,8 @@ cdef class Input:
     cdef tuple initial_values
     cdef uint64_t decimate, phase
     cdef uint64_t batch, filled
+    cdef bint partial            # the last batch may be a shorter one
+    cdef Window window           # the last n records; None: each by itself
     cdef Format batch_format
     cdef list batch_values
     cdef Slot batch_slot
@@ -132,6 +135,8 @@ cdef class Input:
     cdef void skip_decimated(self) noexcept
     cdef int hand_over(self, df_slot_header *header, int32_t slot) except -1
     cdef int hand_over_batch(self) except -1
+    cdef int hand_over_window(self, df_slot_header *header, int32_t slot) except -1
+    cdef bint _last_batch(self) noexcept
     cdef int keep(self, int32_t slot) except -1
     cdef int64_t peek_origin(self) noexcept
     cdef bint superseded(self) noexcept
@@ -148,4 +153,3 @@ cdef df_ring ring_of(plan, memory, int output)
 cdef df_want_words *want_of(plan, memory, int output) except NULL
 cdef df_reader_words *line_of(plan, memory, int edge) except NULL
 cdef df_context_words *context_of(plan, memory, int context) except NULL
-cdef Slot own_slot(Py_ssize_t size)

@@ -24,7 +24,7 @@ from .plan import KEEP
 from .signature import out_of_bounds
 
 from dfcore._bell cimport df_context_words, df_ring_bell
-from dfcore._record cimport OBJECT, SCALAR, Format, Slot, extra_references, new_slot
+from dfcore._record cimport OBJECT, SCALAR, Format, Slot, extra_references, new_slot, private_slot
 from dfcore._ring cimport (
     DF_DROP_NEW,
     DF_DROP_OLDEST,
@@ -57,6 +57,7 @@ from dfcore._ring cimport (
     df_writer_free,
     df_writer_init,
 )
+from dfcore._window cimport Window
 
 POLICIES = {"wait": DF_WAIT, "error": DF_WAIT, "drop_new": DF_DROP_NEW, "drop_oldest": DF_DROP_OLDEST}
 STALE_ACTIONS = {"safe": 0, "skip": 1, "error": 2}
@@ -353,7 +354,8 @@ cdef class Input:
         if not (self.views and self.slots):
             raise MemoryError
         self.depth = edge.depth
-        self.decimate, self.batch = edge.decimate, edge.batch if edge.batch > 1 else 0
+        self.decimate, self.batch, self.partial = edge.decimate, edge.batch if edge.batch > 1 else 0, edge.partial
+        self.window = Window(output.dtype, edge.window) if edge.window else None
         self.digesting = digest and self.format.kind != OBJECT
         self.max_age_ns = -1 if edge.max_age_ns is None else edge.max_age_ns
         self.on_stale = STALE_ACTIONS[edge.on_stale]
@@ -377,7 +379,7 @@ cdef class Input:
             self.batch_values = []
         else:
             self.batch_format = Format.of(np.dtype((dtype, (self.batch,))))
-            self.batch_slot = own_slot(self.batch_format.itemsize)
+            self.batch_slot = private_slot(self.batch_format.itemsize)
 
     def __dealloc__(self):
         cdef uint32_t slot
@@ -395,7 +397,7 @@ cdef class Input:
         if self.held != NULL:
             return True
         if self.batch:
-            return self.fill() >= 0 and self.filled == self.batch
+            return self.fill() >= 0 and (self.filled == self.batch or self._last_batch())
         if self.decimate > 1:
             self.skip_decimated()
             if (self.phase + 1) % self.decimate != 0:
@@ -423,7 +425,11 @@ cdef class Input:
         """The stream is over for this input: no record and no full batch is left, and none will come."""
         if self.initial_taken < self.initial_count or not df_ended(&self.reader):
             return False
-        return not (self.batch and self.filled == self.batch)
+        return not (self.batch and (self.filled == self.batch or self._last_batch()))
+
+    cdef bint _last_batch(self) noexcept:
+        """What lies here, fewer than asked for, is all that will come, and wanted all the same."""
+        return self.partial and self.filled and self.initial_taken == self.initial_count and df_ended(&self.reader)
 
     cdef void skip_decimated(self) noexcept:
         """Pass over the first k - 1 of each k records."""
@@ -514,6 +520,8 @@ cdef class Input:
         cdef object value
         cdef Slot memory
         self.owned = False
+        if self.window is not None:
+            return self.hand_over_window(header, slot)
         if self.format.kind == SCALAR:
             value = self.format.load(<char *>header + LINE)
         elif self.format.kind == OBJECT:
@@ -537,6 +545,15 @@ cdef class Input:
         self.argument, self.owned = <PyObject *>value, True
         return 0
 
+    cdef int hand_over_window(self, df_slot_header *header, int32_t slot) except -1:
+        cdef object value = None
+        if self.format.kind == OBJECT:
+            value = self.values[slot] if slot >= 0 else self.initial_values[self.initial_taken - 1]
+        value = self.window.append(<char *>header + LINE, value)
+        Py_INCREF(value)
+        self.argument, self.owned = <PyObject *>value, True
+        return 0
+
     cdef int hand_over_batch(self) except -1:
         cdef object value
         self.held, self.from_initial = &self.batch_header, self.batch_header.origin_ns == NO_ORIGIN
@@ -547,7 +564,7 @@ cdef class Input:
             if self.batch_view is None:
                 self.batch_view = self.batch_format.view(self.batch_slot, self.name)
                 self.batch_view.flags.writeable = False
-            value = self.batch_view
+            value = self.batch_view if self.filled == self.batch else self.batch_view[:self.filled]
         Py_INCREF(value)
         self.argument, self.owned = <PyObject *>value, True
         return 0
@@ -565,6 +582,8 @@ cdef class Input:
             argument = NULL
         if self.batch:
             return self._release_batch(taken)
+        if self.window is not None:
+            self.window.settle(taken)
         if taken:
             self.counters.read += 1
         else:
@@ -579,13 +598,13 @@ cdef class Input:
 
     cdef int _release_batch(self, bint taken) except -1:
         if taken:
-            self.counters.read += self.batch
+            self.counters.read += self.filled
         else:
-            self.counters.stale_dropped += self.batch
+            self.counters.stale_dropped += self.filled
         self.filled = 0
         self.counters.unread_buffered = 0
         if self.batch_view is not None and extra_references(<PyObject *>self.batch_view):
-            self.batch_slot = own_slot(self.batch_format.itemsize)  # the kept one belongs to user code now
+            self.batch_slot = private_slot(self.batch_format.itemsize)  # the kept one belongs to user code now
             self.batch_view = None
         return 0
 
@@ -632,10 +651,3 @@ cdef class Input:
         if self.context != NULL:
             df_ring_bell(self.context, self.fd)
         return wanted
-
-
-cdef Slot own_slot(Py_ssize_t size):
-    """Memory of its own, zeroed."""
-    owner = bytearray(size)
-    cdef char[::1] view = owner
-    return new_slot(&view[0], size, False, owner)

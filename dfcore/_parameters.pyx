@@ -12,8 +12,8 @@ from cpython.bytes cimport PyBytes_FromStringAndSize
 from libc.stdint cimport int32_t, uint64_t
 
 from dfcore._bell cimport df_ring_bell
-from dfcore._ends cimport Output, base, context_of, df_edge_counters, line_of, own_slot, ring_of, want_of
-from dfcore._record cimport SCALAR, Format, Slot
+from dfcore._ends cimport Output, base, context_of, df_edge_counters, line_of, ring_of, want_of
+from dfcore._record cimport SCALAR, Format, Slot, private_slot
 from dfcore._ring cimport (
     DF_LATEST,
     DF_OPEN,
@@ -117,7 +117,7 @@ cdef class ParameterInput:
             if format.kind == SCALAR:
                 values[self.positions[i]] = format.load(data + offset)
             else:
-                slot = own_slot(format.itemsize)
+                slot = private_slot(format.itemsize)
                 memcpy(slot.data, data + offset, format.itemsize)
                 slot.readonly = True
                 values[self.positions[i]] = format.view(slot, self.name)

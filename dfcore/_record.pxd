@@ -27,6 +27,7 @@ cdef class Slot:
     cdef void *release_arg
 
 cdef Slot new_slot(char *data, Py_ssize_t size, bint readonly, object owner)
+cdef Slot private_slot(Py_ssize_t size)
 
 
 cdef class Format:

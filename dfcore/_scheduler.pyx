@@ -534,6 +534,8 @@ cdef class Scheduler:
     cdef bint inputs_ready(self, Cell cell) except -1:
         """Every triggering input holds a record. An input that will never hold one again ends the node."""
         cdef int i, waiting = -1
+        if cell.gathers:
+            self._gather(cell)
         for i in range(cell.ninputs):
             if not (<Input>cell.inputs[i]).ready():
                 if (<Input>cell.inputs[i]).ended():
@@ -546,6 +548,13 @@ cdef class Scheduler:
             return True
         cell.counters.waiting_edge = (<Input>cell.inputs[waiting]).index + 1
         return False
+
+    cdef void _gather(self, Cell cell) noexcept:
+        """Let its inputs take in, or pass over, what came for a firing that is not complete: that gives room before any firing."""
+        cdef int i
+        for i in range(cell.ninputs):
+            (<Input>cell.inputs[i]).ready()
+        self._wake_writers(cell)
 
     def _required_there(self, Cell cell):
         """Every parameter without a default has its first value."""
@@ -866,13 +875,17 @@ cdef class Scheduler:
 
     cdef int _give_back(self, Cell cell) except -1:
         """Tails move; whoever was blocked on that room becomes a candidate."""
+        cell.release(True)
+        self._wake_writers(cell)
+        return 0
+
+    cdef void _wake_writers(self, Cell cell) noexcept:
+        """There may be room again for those who write to `cell`."""
         cdef int i, writer
         for i in range(cell.ninputs):
-            (<Input>cell.inputs[i]).release(True)
             writer = (<Input>cell.inputs[i]).writer
             if writer >= 0 and (<Cell>self.table[writer]).counters.blocked_edge:
                 self.mark(writer)
-        return 0
 
     cdef int judge(self, Cell cell, int64_t now_ns) except -1:
         """Durations and deadlines. Decisions use the clock; the tick counter is for statistics."""

@@ -255,6 +255,8 @@ class _Draft:
             initial=item.initial,
             decimate=int(edge_option(edge, "decimate")),
             batch=int(edge_option(edge, "batch")),
+            partial=bool(edge_option(edge, "partial")),
+            window=int(edge_option(edge, "window") or 0),
             max_age_ns=None if max_age_s is None else round(max_age_s * 1e9),
             on_stale=stale or ("safe" if hasattr(item.target.node, "safe") else "error"),
             feedback=self.feedback[index],

@@ -45,11 +45,13 @@ EDGE_OPTIONS: dict[str, Any] = {
     "initial": (),
     "decimate": 1,
     "batch": 1,
+    "partial": False,
+    "window": None,
     "max_age_s": None,
     "on_stale": None,
 }
 LATER_NODE_OPTIONS = ("on_error", "errors", "retries", "retry_delay_s", "replicas", "ordered", "sync_s", "arena_bytes")
-LATER_EDGE_OPTIONS = ("window", "partial")
+LATER_EDGE_OPTIONS: tuple[str, ...] = ()
 ONLY_OUTPUT = "output"
 
 #: Graph and context of each open `with` block of this thread or task, innermost last.

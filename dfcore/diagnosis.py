@@ -81,7 +81,11 @@ class Look:
     def _there(self, index: int) -> bool:
         """Whether an edge offers what a firing takes, or will once its reader looks."""
         edge, words = self.plan.edges[index], self._words[index]
-        return bool(words.waiting or words.initial_left or (edge.batch > 1 and self._buffered[index] == edge.batch))
+        if words.waiting or words.initial_left:
+            return True
+        if edge.batch == 1:
+            return False
+        return self._buffered[index] == edge.batch or bool(edge.partial and words.closed and self._buffered[index])
 
     def _over(self, index: int) -> bool:
         return self._words[index].closed and not self._there(index)

@@ -76,6 +76,12 @@ class Node(Live):
                 with `latest`.
             decimate: k takes the last of each k records; 1 by default.
             batch: k records per firing, as an array `(k, ...)`, a list for `object`; 1 by default: the record itself.
+            partial: True: at end of stream (and so after `stop`) what is left comes as a shorter last batch; False (default): it
+                stays `unread`. A shorter batch counts as a whole one: a node with several inputs fires on it if each has its
+                record or batch.
+            window: n: at each record the last n, at the start fewer, oldest first, as a read-only array `(k, ...)`, a list for
+                `object`; initial records are among them. None (default): the record by itself. Not with `batch`: a window moves
+                on by one record.
             max_age_s: a record is stale when now - `origin_ns` is more than this, also while none comes; None (default): never.
             on_stale: what happens then, once: `"safe"`: `safe()` is called and the record does not fire (the default if the
                 node has `safe`); `"skip"`: it does not fire; `"error"`: the run ends (the default otherwise).

@@ -104,6 +104,8 @@ class EdgePlan:
     initial: tuple[Any, ...]
     decimate: int
     batch: int
+    partial: bool = False  # the last batch may be a shorter one
+    window: int = 0  # 0: each record by itself
     max_age_ns: int | None
     on_stale: str  # "safe" | "skip" | "error"
     feedback: bool
@@ -223,7 +225,8 @@ def _edge_row(edge: EdgePlan) -> tuple[object, ...]:
     more = ["feedback"] if edge.feedback else []
     more += [f"{len(edge.initial)} initial"] if edge.initial else []
     more += [f"decimate {edge.decimate}"] if edge.decimate > 1 else []
-    more += [f"batch {edge.batch}"] if edge.batch > 1 else []
+    more += [f"batch {edge.batch}{', the last one shorter' * edge.partial}"] if edge.batch > 1 else []
+    more += [f"window {edge.window}"] if edge.window else []
     more += [f"{edge.on_stale} after {edge.max_age_ns / 1e6:g} ms"] if edge.max_age_ns is not None else []
     every = edge.policy == EVERY
     return edge.name, edge.policy, edge.depth if every else None, edge.on_full if every else None, ", ".join(more)

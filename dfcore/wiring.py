@@ -192,11 +192,20 @@ def _check_options(edge: Edge) -> Iterator[Problem]:
     policy, on_full = option(edge, "policy"), option(edge, "on_full")
     if policy not in (EVERY, LATEST):
         yield edge.problem("option", 'policy "every" or "latest"', repr(policy), "choose one")
-    for name in ("depth", "decimate", "batch"):
+    for name in ("depth", "decimate", "batch", "window"):
         value = option(edge, name)
         whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
         if name in edge.options and value is not EDGE_OPTIONS[name] and not (whole and 1 <= value <= _MAX_COUNT):
             yield edge.problem("option", f"{name} as an int of at least 1", repr(value), f"leave {name} out for the default")
+    partial = option(edge, "partial")
+    if not isinstance(partial, (bool, np.bool_)):
+        yield edge.problem("option", "partial True or False", repr(partial), "")
+    elif partial and option(edge, "batch") == 1:
+        yield edge.problem("option", "batch beside partial", "none", "add batch=, or leave partial out")
+    if option(edge, "window") is not None and option(edge, "batch") != 1:
+        found = f"window={option(edge, 'window')!r} and batch={option(edge, 'batch')!r}"
+        do = "leave one of them out: a window moves on by one record, a batch by k"
+        yield edge.problem("option", "either a window or a batch", found, do)
     if on_full is not None and on_full not in ON_FULL:
         yield edge.problem("option", f"on_full {_choices(ON_FULL)}", repr(on_full), "choose one")
     max_age, on_stale = option(edge, "max_age_s"), option(edge, "on_stale")
@@ -221,10 +230,14 @@ def _check_combination(item: Wire) -> Iterator[Problem]:
             yield edge.problem("option", "no option but initial on a parameter", found, f"leave {name} out")
         return
     if item.policy == LATEST:
-        for name in ("depth", "on_full", "decimate", "batch"):
+        for name in ("depth", "on_full", "decimate", "batch", "partial", "window"):
             if option(edge, name) != EDGE_OPTIONS[name]:
                 found, do = f'"latest" and {name}={option(edge, name)!r}', f"leave {name} out, or policy"
                 yield edge.problem("option", f'policy "every" beside {name}', found, do)
+    for name in ("batch", "window"):
+        if hasattr(target.node, "_sink_keep") and option(edge, name) != EDGE_OPTIONS[name]:
+            found, do = f"{name}={option(edge, name)!r}", f"leave {name} out: it keeps every record as it is"
+            yield edge.problem("option", f"single records into `{target.name}`", found, do)
     if option(edge, "on_stale") == "safe" and not hasattr(target.node, "safe"):
         needed, do = f'a method `safe` of `{target.name}` for on_stale="safe"', f"define it in {type(target.node).__name__}"
         yield edge.problem("option", needed, "none", do)

@@ -5,7 +5,7 @@ from collections import deque
 
 import pytest
 
-from dfcore import STOP, Collector, Emitter, Graph, NodeFailed, Router, collect, emit
+from dfcore import STOP, Collector, Emitter, Graph, NodeFailed, Router, collect, emit, router
 
 
 class Probe(Collector):
@@ -112,6 +112,24 @@ class MovingAverage(Lifetime, Router):
 
     def close(self):
         return self.end(list(self.last))
+
+
+@router("f8")
+def mean_of(xs):
+    return xs.mean()
+
+
+def test_a18_a_moving_average_by_window(driver):
+    """A18 by `window=10`: the node keeps nothing, the edge hands it the last ten."""
+    with Graph() as graph:
+        with driver.at(graph, "a"):
+            source = emit(range(1, 21), "i8")
+        with driver.at(graph, "b"):
+            mean, out = mean_of(), collect()
+    source.to(mean, window=10).to(out)
+    driver.run(graph)
+    growing, sliding = [(n + 1) / 2 for n in range(1, 11)], [n - 4.5 for n in range(11, 21)]
+    assert growing + sliding == out.records.tolist()
 
 
 def test_a18_a_walk_brings_its_state_home(driver):

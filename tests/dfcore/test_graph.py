@@ -347,10 +347,6 @@ def test_ends_connect_like_nodes():
             lambda node: node.to(log(), polcy="latest"),
             r"noise -> log: needed known keywords, was `polcy`; did you mean `policy`\?",
         ),
-        (
-            lambda node: node.to(log(), window=3),
-            "noise -> log: needed known keywords, was `window`; `window` is not in this version",
-        ),
     ],
 )
 def test_what_is_no_edge_is_an_error_at_once(wrong, says):

@@ -169,6 +169,7 @@ class Built:
     def _wire(self, reader: int, wire: Wire) -> None:
         initial = [packed(self.spec.parts[wire.source].dtype, value) for value in wire.initial]
         options: dict[str, Any] = {"depth": wire.depth, "batch": wire.batch, "decimate": wire.decimate, "initial": initial}
+        options |= {"partial": wire.partial, "window": wire.window}
         self.graph.connect(self.end(wire.source, wire.output), self.nodes[reader]["values"], **options)
 
     def end(self, index: int, output: int) -> Any:

@@ -15,6 +15,8 @@ class Reader:
 
     def __init__(self, wire: Wire) -> None:
         self.wire, self.items, self.passed = wire, deque[Any](), 0
+        self.window = deque[Any](maxlen=wire.window)
+        self.over = False  # nothing more will be put
         for value in wire.initial:
             self.put(value)
 
@@ -26,11 +28,14 @@ class Reader:
 
     @property
     def ready(self) -> bool:
-        return len(self.items) >= self.wire.batch
+        return len(self.items) >= self.wire.batch or bool(self.wire.partial and self.over and self.items)
 
     def take(self) -> int | list[int]:
         """What a firing is given."""
-        taken = [self.items.popleft() for _ in range(self.wire.batch)]
+        taken = [self.items.popleft() for _ in range(min(self.wire.batch, len(self.items)))]
+        if self.wire.window is not None:
+            self.window += taken
+            return list(self.window)
         return taken if self.wire.batch > 1 else taken[0]
 
 
@@ -80,6 +85,13 @@ class Kahn:
         """Node `index` fires no more, and says its last word."""
         self.nodes[index].ended = True
         self.publish(index, self.nodes[index].does.flush())
+        self.close(index)
+
+    def close(self, index: int) -> None:
+        """Nothing more comes from node `index`."""
+        for output in range(self.nodes[index].part.outputs):
+            for reader in self.readers[index, output]:
+                reader.over = True
 
     def starved(self, node: Node) -> bool:
         """Whether an input that is not feedback has ended, with too little left for a firing."""
@@ -93,6 +105,7 @@ class Kahn:
             if node.part.kind in EMITTERS:
                 node.ended = True
                 self.publish(index, [(value,) for value in emitted(node.part, index)])
+                self.close(index)
         self.fire_all()
         while ending := [index for index, node in enumerate(self.nodes) if not node.ended and self.starved(node)]:
             self.end(ending[0])

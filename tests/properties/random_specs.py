@@ -38,7 +38,10 @@ def wire(draw: st.DrawFn, parts: list[Part], shape: str) -> Wire:
     if shape != "rates":
         return Wire(source, output, depth=draw(st.integers(1, 4)) if shape == "narrow" else DEEP)
     initial = tuple(draw(st.lists(st.integers(0, 50), max_size=3)))
-    return Wire(source, output, DEEP, initial, batch=draw(rare), decimate=draw(rare))
+    batch, decimate = draw(rare), draw(rare)
+    partial = batch > 1 and draw(st.booleans())
+    window = draw(st.sampled_from([None, 1, 2, 5])) if batch == 1 else None
+    return Wire(source, output, DEEP, initial, batch, decimate, partial, window)
 
 
 def close_loop(draw: st.DrawFn, parts: list[Part], emitters: int) -> None:

@@ -29,6 +29,8 @@ class Wire:
     initial: tuple[int, ...] = ()
     batch: int = 1
     decimate: int = 1
+    partial: bool = False
+    window: int | None = None
     feedback: bool = False
 
 
