@@ -18,7 +18,7 @@ from ._scheduler import Scheduler
 from .aio import Tasks
 from .clock import thread_cpu_ns
 from .life import Life, needs_loop, run_now
-from .memory import Memory
+from .memory import Memory, object_slots
 from .worker import Job, Tell, main
 
 
@@ -140,7 +140,7 @@ class ContextRunner:
 
 def make_runner(job: Job, memory: Memory, alive: int, tell: Tell) -> ContextRunner:
     """The runner of a process context, which shares no Python values with others."""
-    return ContextRunner(job, memory, alive, {})
+    return ContextRunner(job, memory, alive, object_slots(job.plan))
 
 
 if __name__ == "__main__":

@@ -107,6 +107,11 @@ class Memory:
         self.close()
 
 
+def object_slots(plan: Plan) -> dict[int, list[Any]]:
+    """Output index -> a place for the value of each slot, for object outputs: shared by the contexts of one process."""
+    return {output.index: [None] * output.slots for output in plan.outputs if output.dtype.hasobject}
+
+
 def _size(segment: SegmentPlan) -> int:
     """Bytes to map: a context that writes nothing has an empty segment, and an empty mapping does not exist."""
     return max(segment.size, 1)

@@ -26,7 +26,7 @@ from .errors import DfcoreError, Problem
 from .inline import ABORT, STOP, Inline, Interrupts, Orders
 from .inworld import InWorld
 from .life import needs_loop
-from .memory import Memory
+from .memory import Memory, object_slots
 from .stats import Report
 from .stats import report as make_report
 from .supervisor import Supervisor
@@ -241,7 +241,7 @@ class Run:
                 node._declared.result = None
             processes = self.clock == "real" and any(context.kind == "process" for context in self.plan.contexts)
             self.memory = Memory.create(self.plan, processes)
-            self.values = {output.index: [None] * output.slots for output in self.plan.outputs if output.dtype.hasobject}
+            self.values = object_slots(self.plan)
             self._hand_over_parameters(self.memory)
         except BaseException:
             self._let_go()
