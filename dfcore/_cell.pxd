@@ -20,6 +20,7 @@ cdef enum:  # pace
     GRID = 1     # an emitter with rate_hz
     FILE = 2     # an emitter that waits for a file
     FREE = 3     # an emitter that fires whenever there is room
+    FED = 4      # an emitter that fires when the program has put something
 
 cdef enum:  # what deliver found
     PUBLISHED = 1
@@ -69,6 +70,7 @@ cdef class Cell:
     cdef int on_deadline
     cdef object cost
     cdef int64_t fixed_cost
+    cdef readonly object feed       # what the program puts; None: nothing
     cdef readonly list files
     cdef list file_ready            # predicates, in a world
     cdef bint readable              # its file was, and it has not fired since

@@ -25,6 +25,7 @@ class Cell:
     ended: bool
     now_ns: int
     firing: int
+    feed: Any
     files: list[Any]
     def __new__(
         cls,

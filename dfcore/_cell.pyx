@@ -110,6 +110,7 @@ cdef class Cell:
         self.gathers = any([(<Input>end).batch or (<Input>end).decimate > 1 for end in inputs])
         self.seed = seed
         self.files, self.method = [], "compute"
+        self.feed = getattr(node, "_feed", None)
         self._set_pace(declared)
         self._set_code(node, declared)
 
@@ -124,6 +125,8 @@ cdef class Cell:
             self.pace, (self.numerator, self.denominator) = GRID, declared.period_ns
         else:
             self.pace = FREE if self.emitter else INPUTS
+        if self.feed is not None:
+            self.pace = FED
 
     def _set_code(self, node, declared):
         keep = getattr(node, "_sink_keep", None)
@@ -421,7 +424,7 @@ cdef class Live:
         """Fire this emitter whenever `file` (anything with `fileno()`) is readable. Call it in `open`."""
         if self.cell is None:
             return
-        if not self.cell.emitter or self.cell.pace == GRID:
+        if not self.cell.emitter or self.cell.pace == GRID or self.cell.pace == FED:
             raise TypeError(f"{self.cell.name}.wait_for: needed an emitter without rate_hz; what is paced by a file has no other pace")
         if self.cell.counters.state >= RUNNING:
             raise RuntimeError(f"{self.cell.name}.wait_for: needed to be called in `open`, was called while the graph runs; what an "

@@ -26,8 +26,8 @@ typedef struct {
 typedef struct {
     uint64_t firings, errors, deadline_misses, overruns, skipped_firings;
     uint64_t busy_ticks, wait_input_ticks, wait_room_ticks;
-    uint64_t state, in_flight, last_firing, blocked_edge, waiting_edge, timed;
-    uint64_t spare[2];
+    uint64_t state, in_flight, last_firing, blocked_edge, waiting_edge, pace, began_ticks;
+    uint64_t spare;
     df_histogram lateness, duration;
 } df_node_counters;
 

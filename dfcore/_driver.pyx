@@ -37,11 +37,16 @@ cdef enum:
     ZERO_NS = 1
     UNTIL_NS = 2
     WATCH = 3
+    PAUSED_NS = 4
 cdef enum:
     NEW = 0
     GO = 1
     STOP = 2
     ABORT = 3
+cdef enum:  # what a context shall do
+    END = 0
+    FIRE = 1
+    REST = 2
 
 cdef int64_t ENDLESS_NS = 0x7FFFFFFFFFFFFFFF
 
@@ -86,6 +91,7 @@ cdef class Driver:
     cdef dict cells                # descriptor -> cell
     cdef set unwatched             # descriptors that are not looked at for a while
     cdef int timer
+    cdef uint64_t resting          # tick counter when it began to rest because the run was paused; 0: it does not
     cdef readonly uint64_t wakeups
     cdef readonly bint orphaned
 
@@ -128,17 +134,38 @@ cdef class Driver:
         self.unwatched.clear()
 
     cdef int _heed(self) except -1:
-        """Do what the run's state says. Returns whether to go on."""
-        cdef int64_t state = self.line[STATE]
+        """Do what the run's line says. Returns END, FIRE or REST.
+
+        `PAUSED_NS` is read first and again last: a pause moves zero and end while it lasts, so an end that was read is the end if
+        there was no pause before and after.
+        """
+        cdef int64_t state = self.line[STATE], now_ns
         if state == ABORT or self.orphaned:
-            return 0
+            return END
+        if self.line[PAUSED_NS]:
+            return REST
+        if self.line[ZERO_NS] != self.zero_ns:
+            self.zero_ns, self.until_ns = self.line[ZERO_NS], self.line[UNTIL_NS]
+        if self.resting:
+            self.scheduler.passed_over(df_ticks() - self.resting)
+            self.resting = 0
         if self.scheduler.stopping:
-            return 1
+            return FIRE
         if state == STOP:
             self.scheduler.stop()
         elif self.until_ns <= df_now_ns():
+            if self.line[PAUSED_NS] or self.line[UNTIL_NS] != self.until_ns:
+                return REST
             self.scheduler.stop(self.until_ns - self.zero_ns)
-        return 1
+        return FIRE
+
+    cdef bint _told(self) noexcept:
+        """The run's line says something that was not heeded yet."""
+        return self.line[STATE] == ABORT or self.line[PAUSED_NS] or (self.line[STATE] == STOP and not self.scheduler.stopping)
+
+    cdef int64_t _now(self) noexcept:
+        """The run clock; never less than it was, for a pause begins for each context a moment after it begins."""
+        return max(df_now_ns() - self.zero_ns, self.scheduler.now_ns)
 
     cdef int64_t _until(self, int64_t next_ns) noexcept:
         """When to be awake again on CLOCK_MONOTONIC; -1: nothing is timed."""
@@ -169,13 +196,36 @@ cdef class Driver:
                 self.bell.watch(fd)
         return 0
 
+    cdef int _begin_rest(self) except -1:
+        """The run is paused: no file wakes the context, and what time passes counts for nothing."""
+        if not self.resting:
+            self.resting = df_ticks()
+        self.scheduler.pay(True)
+        for fd in self.cells:
+            if fd not in self.unwatched:
+                self.unwatched.add(fd)
+                self.bell.unwatch(fd)
+        return 0
+
+    cdef int _rest(self) except -1:
+        """Sleep until the line of the run says something else than that it is paused."""
+        self._begin_rest()
+        self.bell.begin_sleep_c()
+        try:
+            if self.line[PAUSED_NS] and self.line[STATE] != ABORT:
+                self.bell.wait_c(-1)
+                self.wakeups += 1
+        finally:
+            self.bell.end_sleep_c()
+        return self._take_files()
+
     cdef bint _spin(self, int64_t until_ns):
         """Look at the rings until something is ready (True), `spin_ns` have passed or `until_ns` has come."""
         cdef int64_t end_ns = df_now_ns() + self.spin_ns
         if 0 <= until_ns < end_ns:
             end_ns = until_ns
         while df_now_ns() < end_ns:
-            if self.scheduler.poll() or self.line[STATE] >= STOP and not self.scheduler.stopping:
+            if self.scheduler.poll() or self._told():
                 return True
             with nogil:
                 pass
@@ -207,11 +257,16 @@ cdef class Driver:
         """Fire until every node has ended (returns True) or the run is aborted (False). Raises NodeFailed."""
         cdef int64_t now_ns, next_ns, until_ns
         cdef uint64_t sweeps = 0
+        cdef int heed
         self._sleep_until_zero()
         while self.scheduler.remaining:
-            if not self._heed():
+            heed = self._heed()
+            if heed == END:
                 return False
-            now_ns = df_now_ns() - self.zero_ns
+            if heed == REST:
+                self._rest()
+                continue
+            now_ns = self._now()
             next_ns = self.scheduler.step(now_ns)
             sweeps += 1
             if sweeps % POLITE == 0:
@@ -236,7 +291,7 @@ cdef class Driver:
         cdef int64_t timeout_ns = -1
         self.bell.begin_sleep_c()
         try:
-            if self.scheduler.poll() or (self.line[STATE] >= STOP and not self.scheduler.stopping) or self.line[STATE] == ABORT:
+            if self.scheduler.poll() or self._told():
                 return 0
             self._report_rest()
             self._tend_files()
@@ -288,14 +343,18 @@ cdef class Driver:
     def turn(self):
         """One sweep, for an event loop. Returns None: call again; True: sleep until a descriptor is readable; False: the end."""
         cdef int64_t now_ns, next_ns
+        cdef int heed
         self.bell.end_sleep_c()
+        heed = self._heed()
+        if heed == END or not self.scheduler.remaining:
+            return False
+        if heed == REST:
+            return self._rest_in_loop()
         self._tend_files()
         self.bell.wait_c(0)
         self._take_files()
-        if not self._heed() or not self.scheduler.remaining:
-            return False
-        now_ns = df_now_ns() - self.zero_ns
-        if now_ns < 0:
+        now_ns = self._now()
+        if df_now_ns() < self.zero_ns:
             self._arm(self.zero_ns)
             return True
         next_ns = self.scheduler.step(now_ns)
@@ -305,10 +364,23 @@ cdef class Driver:
             return None
         self._arm(self._until(next_ns))
         self.bell.begin_sleep_c()
-        if self.scheduler.poll() or (self.line[STATE] >= STOP and not self.scheduler.stopping):
+        if self.scheduler.poll() or self._told():
             self.bell.end_sleep_c()
             return None
         self._report_rest()
         self._tend_files()
+        self.wakeups += 1
+        return True
+
+    def _rest_in_loop(self):
+        """`_rest`, for an event loop."""
+        self._begin_rest()
+        self.bell.wait_c(0)
+        self._take_files()
+        self._arm(-1)
+        self.bell.begin_sleep_c()
+        if not self.line[PAUSED_NS] or self.line[STATE] == ABORT or self.orphaned:
+            self.bell.end_sleep_c()
+            return None
         self.wakeups += 1
         return True

@@ -30,7 +30,7 @@ cdef extern from "_counters.h":
     ctypedef struct df_node_counters:
         uint64_t firings, errors, deadline_misses, overruns, skipped_firings
         uint64_t busy_ticks, wait_input_ticks, wait_room_ticks
-        uint64_t state, in_flight, last_firing, blocked_edge, waiting_edge, timed
+        uint64_t state, in_flight, last_firing, blocked_edge, waiting_edge, pace, began_ticks
         df_histogram lateness, duration
     ctypedef struct df_edge_counters:
         uint64_t read, stale_dropped, decimated, unread_buffered, high_water, digest, initial_taken, last_seq

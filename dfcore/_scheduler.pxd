@@ -62,6 +62,7 @@ cdef class Scheduler:
     cdef uint64_t in_instant
     cdef int64_t instant_ns
     cdef readonly list warnings
+    cdef volatile int64_t *paused        # of the run's line: when the run was paused, or 0
 
     cpdef int64_t step(self, int64_t now_ns) except? -2
     cpdef int64_t next_ns(self)
@@ -80,7 +81,7 @@ cdef class Scheduler:
     cdef void _count_wait(self, Cell cell) noexcept
     cdef bint ready(self, Cell cell) except -1
     cdef bint inputs_ready(self, Cell cell) except -1
-    cdef bint _owes_points(self, Cell cell) noexcept
+    cdef bint _owes(self, Cell cell) except -1
     cdef bint _writes_on(self, Cell cell) noexcept
     cdef bint room(self, Cell cell) except -1
     cdef bint _roomy(self, Cell cell) noexcept

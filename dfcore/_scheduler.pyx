@@ -18,15 +18,17 @@ import inspect
 
 from cpython.mem cimport PyMem_Calloc, PyMem_Free
 from cpython.ref cimport Py_DECREF, PyObject
-from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint32_t, uint64_t, uintptr_t
 from libc.stdlib cimport free
 
 from .errors import DfcoreError, NodeFailed, RecordLost, Stopped, told
+from .plan import PAUSED
 
 from dfcore._bell cimport df_ticks
 from dfcore._cell cimport (
     ASYNC_GENERATOR,
     COROUTINE,
+    FED,
     FILE,
     FREE,
     GENERATOR,
@@ -99,6 +101,7 @@ cdef class Scheduler:
         order = [index for index in plan.firing_order if index in nodes]
         positions = {index: position for position, index in enumerate(order)}
         self.plan, self.memory, self.virtual = plan, memory, virtual
+        self.paused = <volatile int64_t *><uintptr_t>(<Py_ssize_t>memory.address(0) + <Py_ssize_t>plan.layout.run + 8 * PAUSED)
         self.cells, self.count, self.remaining = [], len(order), len(order)
         self.nwords = self.count // 64 + 1
         self.dirty = <uint64_t *>PyMem_Calloc(self.nwords, sizeof(uint64_t))
@@ -176,13 +179,28 @@ cdef class Scheduler:
         self.ticking, self.ns_per_tick = ns_per_tick > 0, df_tick_scale(ns_per_tick or 1.0)
         for cell in self.cells:
             cell.counters.state = RUNNING
-            cell.counters.timed = cell.emitter
+            cell.counters.pace = cell.pace
             if cell.pace == GRID:
                 df_heap_push(&self.timers, 0, cell.position)
             elif cell.pace == FILE:
                 self.file_cells.append(cell)
             if self.ticking:
                 cell.last_ticks = df_ticks()
+
+    def feeds(self):
+        """(feed, position) of every emitter that the program feeds."""
+        return [(cell.feed, cell.position) for cell in self.cells if (<Cell>cell).pace == FED]
+
+    def offer(self, int position):
+        """The program has put something for the cell at `position`, or will put no more. From any thread."""
+        self.mark(position)
+
+    def passed_over(self, uint64_t ticks):
+        """The run was paused for so many ticks: they count for nothing."""
+        cdef Cell cell
+        for cell in self.cells:
+            if not cell.busy:
+                cell.last_ticks += ticks
 
     def files(self):
         """(file, cell) of every emitter that waits for a file."""
@@ -210,6 +228,8 @@ cdef class Scheduler:
         self.stopping, self.end_ns = True, end_ns
         for cell in self.cells:
             self.mark(cell.position)
+            if cell.feed is not None:
+                cell.feed.finish("the run is stopping")
             if (cell.emitter and cell.busy and not (cell.costing or cell.flushing) and self.cancel is not None
                     and cell.style in (COROUTINE, ASYNC_GENERATOR)):
                 self.cancel(cell.position)
@@ -275,11 +295,12 @@ cdef class Scheduler:
         if not self.virtual:
             return self.sweep(now_ns)
         try:
-            while True:
+            while not self.paused[0]:
                 position = self.pick(now_ns)
                 if position < 0:
                     return self.next_ns()
                 self.fire(<Cell>self.table[position])
+            return now_ns
         except BaseException as error:
             self._failed(<Cell>self.current, error)
 
@@ -296,7 +317,7 @@ cdef class Scheduler:
                 later = <uint64_t>-1
                 while True:
                     bits = self.dirty[word] & later
-                    if not bits:
+                    if not bits or self.paused[0]:
                         break
                     bit = ctz(bits)
                     later = (<uint64_t>-1 << bit) << 1
@@ -320,7 +341,7 @@ cdef class Scheduler:
     cpdef int choose(self, int64_t now_ns) except -2:
         """The position of the firing that comes next at `now_ns`, or -1: nothing is ready now. Virtual time only."""
         try:
-            return self.pick(now_ns)
+            return -1 if self.paused[0] else self.pick(now_ns)
         except BaseException as error:
             self._failed(<Cell>self.current, error)
 
@@ -488,7 +509,7 @@ cdef class Scheduler:
         if self.stopping and cell.ends_with_stop:
             self.end(cell)
             return False
-        if (cell.abandoned and not self._writes_on(cell)) or (cell.emitter and self.stopping and not self._owes_points(cell)):
+        if (cell.abandoned and not self._writes_on(cell)) or (cell.emitter and self.stopping and not self._owes(cell)):
             self.end(cell)
             return False
         if not cell.emitter:
@@ -501,11 +522,18 @@ cdef class Scheduler:
             return False
         if cell.pace == FILE and not (cell.readable or self._file_ready(cell)):
             return False
+        if cell.pace == FED:
+            if not cell.feed.there():
+                return False
+            self.in_instant = 0  # what comes from outside is no loop of the graph
         return self.room(cell)
 
-    cdef bint _owes_points(self, Cell cell) noexcept:
-        """Whether a paced emitter has a grid point left before the end of the run: held back or late, it is fired, not lost."""
-        return cell.pace == GRID and cell.due_ns < self.end_ns
+    cdef bint _owes(self, Cell cell) except -1:
+        """Whether an emitter has something left that belongs before the end of the run: it is fired, not lost.
+
+        A grid point at which it was held back or late; what the program has put.
+        """
+        return cell.due_ns < self.end_ns if cell.pace == GRID else cell.pace == FED and len(cell.feed) > 0
 
     cdef bint _writes_on(self, Cell cell) noexcept:
         """Whether an emitter that nobody reads any more goes on all the same.
@@ -753,7 +781,7 @@ cdef class Scheduler:
 
     cdef void _count_wait(self, Cell cell) noexcept:
         """What the time since its last firing was spent on. The end of one firing is the start of the next: no clock is read."""
-        cell.start_ticks = self.ticks
+        cell.start_ticks = cell.counters.began_ticks = self.ticks
         if cell.waited_room:
             cell.counters.wait_room_ticks += self.ticks - cell.last_ticks
             cell.waited_room = False
@@ -996,7 +1024,7 @@ cdef class Scheduler:
         cdef Input end
         cdef ParameterInput parameter
         cell.ended, cell.flushing, cell.iterator = True, False, None
-        cell.counters.state, cell.counters.in_flight, cell.counters.timed = ENDED, 0, 0
+        cell.counters.state, cell.counters.in_flight = ENDED, 0
         cell.counters.waiting_edge = cell.counters.blocked_edge = 0
         self.remaining -= 1
         for i in range(cell.noutputs):
@@ -1009,6 +1037,10 @@ cdef class Scheduler:
                 self._reader_left(<Cell>self.table[end.writer])
         for parameter in cell.parameters:
             parameter.leave()
+        if cell.sink is not None:
+            cell.sink.finish()
+        if cell.feed is not None:
+            cell.feed.finish("nobody reads it any more" if cell.abandoned else "its stream has ended")
         return 0
 
     cdef int _reader_left(self, Cell cell) except -1:

@@ -58,6 +58,7 @@ def check_node(book: Declared) -> Iterator[Problem]:
     yield from _check_parameters(book)
     yield from _check_options(book)
     yield from _check_references(book)
+    yield from _check_fed(book)
 
 
 def check_context(context: Context, cpus: Collection[int]) -> Iterator[Problem]:
@@ -205,6 +206,17 @@ def _check_references(book: Declared) -> Iterator[Problem]:
                 needed = f"`{attribute}` to refer to nodes of its own context `{_context_name(book)}`"
                 found = f"`{there.name}` of context `{_context_name(there)}`"
                 yield book.problem("reference", needed, found, "connect them with an edge, or put them in one context")
+
+
+def _check_fed(book: Declared) -> Iterator[Problem]:
+    """What the program feeds is where the program is, and fires when it does."""
+    if not getattr(book.node, "_fed", False):
+        return
+    if book.context is not None and book.context.kind == "process":
+        do = 'put it into no context, or one of kind="thread", or give it an iterable'
+        yield book.problem("fed", "an emit() without iterable in the program's own process", f"in process context `{book.context.name}`", do)
+    if option(book, "rate_hz") is not None:
+        yield book.problem("fed", "no rate_hz on an emit() without iterable", "one", "the program sets the pace: put at that rate")
 
 
 def _context_name(book: Declared) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Coroutine
+from functools import partial
 from typing import Any
 
 from ._bell import Bell
@@ -37,6 +38,9 @@ class ContextRunner:
         self._life = Life(plan, nodes, plan.contexts[job.context].nodes)
         self._scheduler = Scheduler(plan, memory, nodes, values, eventfds, virtual=False, digest=job.digest, seed=job.seed)
         bell = Bell(memory.buffer(0), plan.layout.contexts[job.context], eventfds[job.context])
+        self._feeds = self._scheduler.feeds()
+        for feed, position in self._feeds:
+            feed.told(partial(self._offer, position, bell))
         spin_ns = round(job.spin_us * 1e3)
         self._driver = Driver(self._scheduler, bell, memory, plan.layout.run, eventfds[-1], spin_ns, alive)
         self._began, self._cpu_ns = ticks(), thread_cpu_ns()
@@ -46,6 +50,11 @@ class ContextRunner:
     def results(self) -> dict[int, Any]:
         """Node index -> what its `close` returned."""
         return self._life.results
+
+    def _offer(self, position: int, bell: Bell) -> None:
+        """The program has put something."""
+        self._scheduler.offer(position)
+        bell.ring()
 
     def info(self) -> dict[str, Any]:
         """What the report says of this context."""
@@ -125,6 +134,9 @@ class ContextRunner:
 
     async def aclose(self) -> None:
         """`close`, in the caller's event loop."""
+        for feed, _ in self._feeds:
+            feed.told(None)
+            feed.finish("its run is over")
         self._driver.unwatch_files()
         await self._life.close()
         self._scheduler.close_outputs()

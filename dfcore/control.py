@@ -1,14 +1,15 @@
 """The line of the run in the control segment: what everybody is told, and who wants to be told of a full edge.
 
 Laws: `state` only ever grows; time zero and the end are written before it leaves `NEW`, and each change is followed by a stroke
-of every bell. Only the process that started the run writes here, under the supervisor's lock, but for `watch`, which any context
+of every bell. The run clock stands still while the run is paused: afterwards zero and end lie as much later as the pause was long,
+and both are written before the word that ends it. Only the process that started the run writes here, under the supervisor's lock, but for `watch`, which any context
 takes back when it rings, and for the `ABORT` of a context whose parent has died.
 """
 
 from __future__ import annotations
 
 from .memory import Memory
-from .plan import Plan
+from .plan import PAUSED, Plan
 
 #: States of a run: nodes open; firing; emitters have stopped and records drain; everything is discarded.
 NEW, GO, STOP, ABORT = range(4)
@@ -53,7 +54,38 @@ class RunLine:
         """Say when time zero is (CLOCK_MONOTONIC) and let everybody fire. False if the run was aborted before."""
         self._words[_ZERO] = zero_ns
         self._words[_UNTIL] = ENDLESS_NS if duration_ns is None else zero_ns + duration_ns
+        if self._words[PAUSED]:
+            self._words[PAUSED] = zero_ns  # paused while nodes opened: time has not begun
         return self.raise_to(GO)
+
+    def pause(self, now_ns: int) -> bool:
+        """Let nobody begin a firing; `now_ns` is CLOCK_MONOTONIC. False: it is paused already, or has to end."""
+        if self._words[PAUSED] or self._words[_STATE] >= STOP:
+            return False
+        self._words[PAUSED] = max(now_ns, self._words[_ZERO], 1)
+        return True
+
+    def resume(self, now_ns: int) -> bool:
+        """Let everybody go on, as if no time had passed. False: it is not paused."""
+        if not self._words[PAUSED]:
+            return False
+        passed_ns = max(now_ns - self._words[PAUSED], 0)
+        if self._words[_UNTIL] != ENDLESS_NS:
+            self._words[_UNTIL] += passed_ns
+        self._words[_ZERO] += passed_ns
+        self._words[PAUSED] = 0
+        return True
+
+    @property
+    def paused(self) -> bool:
+        """Whether nobody shall begin a firing."""
+        return bool(self._words[PAUSED])
+
+    def elapsed_ns(self, now_ns: int) -> int:
+        """The run clock at `now_ns`, CLOCK_MONOTONIC; 0 before time zero."""
+        if self.state < GO or not self.zero_ns:
+            return 0
+        return max((self._words[PAUSED] or now_ns) - self.zero_ns, 0)
 
     @property
     def zero_ns(self) -> int:

@@ -20,6 +20,8 @@ BUCKETS = (VALUE_BITS - SUB_BITS + 1) * SUB_BUCKETS
 
 #: States of a node, in the order they are passed through; `FAILED` may follow any of them.
 NEW, OPEN, RUNNING, ENDED, CLOSED, FAILED = range(6)
+#: What makes a node fire: its inputs; a grid; a file; room alone; the program.
+INPUTS, GRID, FILE, FREE, FED = range(5)
 STATES = ("new", "open", "running", "ended", "closed", "failed")
 
 
@@ -62,7 +64,8 @@ NODE_COUNTERS = _struct(
         ("last_firing", "u8"),  # number of the firing that began last, from 0
         ("blocked_edge", "u8"),  # edge index + 1 on which the node waits for room; 0: none
         ("waiting_edge", "u8"),  # edge index + 1 whose record the node waits for; 0: none
-        ("timed", "u8"),  # 1: a timer, a file or an await may still wake it
+        ("pace", "u8"),  # what makes it fire: INPUTS .. FED
+        ("began_ticks", "u8"),  # tick counter at the start of its last firing; in virtual time the run clock
         ("lateness", HISTOGRAM),
         ("duration", HISTOGRAM),
     ]

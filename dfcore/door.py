@@ -68,6 +68,29 @@ class Graph(Declaration):
         if self._run is not None:
             self._run.abort()
 
+    def pause(self) -> None:
+        """Let no node begin a firing, anywhere, until `resume`. What fires goes on to its end; what lies on the edges stays.
+
+        The run clock stands still: `duration_s`, grid points, deadlines and the age of records go on afterwards where they were, so
+        a pause is no overrun and makes nothing stale. In virtual time it is time itself that stands still, also for an `await`; in
+        a World only the graph's does. A generator between two yields waits too. A pause costs no CPU time. `stop`, `abort` and
+        Ctrl-C end it. Hardware does not stand still: bring it into a state that it can keep before. A second time is harmless.
+
+        Raises:
+            RuntimeError: no run is under way, or the run is in a World and the caller is no task of it.
+        """
+        self._run_under_way("pause").pause(True)
+
+    def resume(self) -> None:
+        """Go on after `pause`. Harmless if the run is not paused. Raises RuntimeError as `pause` does."""
+        self._run_under_way("resume").pause(False)
+
+    def _run_under_way(self, method: str) -> Run:
+        if self._run is None or not self._run.under_way:
+            raise RuntimeError(f"graph {self.name}.{method}: needed a run under way, was none; call start() first, or do it inside "
+                               "`with graph.running():`")
+        return self._run
+
     def wait(self, timeout_s: float | None = None) -> Report:
         """The report of the run that `start` began, when it is over.
 

@@ -11,28 +11,38 @@ import asyncio
 import signal
 import threading
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Self
 
 from ._scheduler import Scheduler
 from .aio import ClockLoop, Tasks
+from .control import RunLine
 from .errors import GraphError, NodeFailed, Problem
 from .life import Life, needs_loop, run_now
 from .plan import Plan
+from .waiting import Waiters
 
 #: States of a run, as in `control.py`.
 STOP, ABORT = 2, 3
 
 
 class Orders:
-    """What the program tells a run that has no control line: `state` only ever grows. `wake` is called after it did."""
+    """What the program tells a run: `state` only ever grows, and ends a pause. `wake` is called after each change."""
 
     def __init__(self) -> None:
         self.state = 0
+        self.paused = False
         self.wake: Callable[[], None] = lambda: None
 
     def raise_to(self, state: int) -> None:
         """Go on to STOP or ABORT."""
         self.state = max(self.state, state)
+        self.paused = False
+        self.wake()
+
+    def pause(self, paused: bool) -> None:
+        """Let nobody begin a firing, or let everybody go on. A run that has to end is not paused."""
+        self.paused = paused and self.state < STOP
         self.wake()
 
 
@@ -71,6 +81,7 @@ class Inline:
         scheduler: the one table.
         duration_ns: when emitters stop; None: never by themselves.
         orders: from other threads, and from signals.
+        line: of the run, by which the table is told of a pause.
         stuck: tells why nothing can happen any more: a Problem.
     """
 
@@ -82,8 +93,10 @@ class Inline:
         duration_ns: int | None,
         orders: Orders,
         stuck: Callable[[], Problem],
+        line: RunLine,
     ):
         self.now_ns = 0
+        self._line, self._outside, self._news = line, Waiters(), False
         self.life = Life(plan, nodes, [node.index for node in plan.nodes])
         self._plan, self._nodes, self._scheduler = plan, nodes, scheduler
         self._duration_ns, self._orders, self._stuck = duration_ns, orders, stuck
@@ -104,6 +117,10 @@ class Inline:
 
     async def _live(self, opened: Callable[[], None], fire: Callable[[], Any]) -> None:
         self._scheduler.attach()
+        self._orders.wake = self._hear
+        self._hear()
+        for feed, position in self._scheduler.feeds():
+            feed.told(partial(self._offered, position))
         try:
             await self.life.open()
             self._refuse_files()
@@ -113,6 +130,10 @@ class Inline:
         except NodeFailed as failure:
             self.life.failures.insert(0, failure)
         finally:
+            self._orders.wake = lambda: None
+            for feed, _ in self._scheduler.feeds():
+                feed.told(None)
+                feed.finish("its run is over")
             await self.life.close()
             self._scheduler.close_outputs()
             self._scheduler.detach()
@@ -139,14 +160,42 @@ class Inline:
         """Fire the whole instant, then move time. False: every node has ended."""
         scheduler = self._scheduler
         self._heed()
+        if self._orders.paused:
+            self._wait_outside()
+            return True
         next_ns = scheduler.step(self.now_ns)
         if not scheduler.remaining:
             return False
-        moved = self._next(next_ns)
-        if moved is None:
-            raise GraphError(self._why())
-        self.now_ns = moved
+        self._move(self._next(next_ns))
         return True
+
+    def _move(self, next_ns: int | None) -> None:
+        """Time is `next_ns`; None: nothing can happen any more, unless somebody outside does something."""
+        if next_ns is not None:
+            self.now_ns = next_ns
+        elif any(feed.open for feed, _ in self._scheduler.feeds()):
+            self._wait_outside()
+        else:
+            raise GraphError(self._why())
+
+    # -- from outside ---------------------------------------------------------------------------------------------------------
+
+    def _hear(self) -> None:
+        """There is an order."""
+        self._line.pause(1) if self._orders.paused else self._line.resume(1)
+        self._news = True
+        self._outside.wake()
+
+    def _offered(self, position: int) -> None:
+        """The program has put something."""
+        self._scheduler.offer(position)
+        self._news = True
+        self._outside.wake()
+
+    def _wait_outside(self) -> None:
+        """Time stands still until there is an order, or the program puts something."""
+        self._outside.wait(lambda: self._news)
+        self._news = False
 
     def _heed(self) -> None:
         if self._scheduler.stopping:
@@ -206,11 +255,11 @@ class Inline:
         try:
             if self._fire_one():
                 return
-            moved = self._next(self._scheduler.next_ns(), None if timeout_ns is None else self.now_ns + timeout_ns)
-            if moved is None:
-                raise GraphError(self._why())
-            self.now_ns = moved
-            self._scheduler.time_is(moved)
+            if self._orders.paused:
+                self._wait_outside()
+                return
+            self._move(self._next(self._scheduler.next_ns(), None if timeout_ns is None else self.now_ns + timeout_ns))
+            self._scheduler.time_is(self.now_ns)
         except BaseException as error:  # noqa: BLE001 - the loop's future carries it
             self._done.set_exception(error)
 

@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from ._scheduler import Scheduler
 from .aio import ClockLoop, Tasks
 from .clock import World
+from .control import RunLine
 from .errors import GraphError, NodeFailed, Problem, Stopped
 from .inline import ABORT, STOP, Orders
 from .life import Life, needs_loop, run_now
@@ -125,8 +127,10 @@ class InWorld:
         duration_ns: int | None,
         orders: Orders,
         stuck: Callable[[], Problem],
+        line: RunLine,
         world: World,
     ):
+        self._line, self._paused_ns = line, -1
         self.plan, self.scheduler, self.world = plan, scheduler, world
         self.over = False
         self.errors: list[BaseException] = []
@@ -144,8 +148,8 @@ class InWorld:
 
     @property
     def now_ns(self) -> int:
-        """The run clock."""
-        return self.world.now_ns - self._zero_ns
+        """The run clock; it stands still while the run is paused."""
+        return (self.world.now_ns if self._paused_ns < 0 else self._paused_ns) - self._zero_ns
 
     @property
     def results(self) -> dict[int, Any]:
@@ -156,6 +160,10 @@ class InWorld:
         """Open, fire to the end, close. Raises NodeFailed, GraphError (deadlock)."""
         self.scheduler.attach()
         self._orders.wake = self._heed_orders
+        for feed, position in self.scheduler.feeds():
+            feed.world = self.world
+            feed.told(partial(self.scheduler.offer, position))
+        self._heed_orders()
         self._when_open = opened
         try:
             for stage in self._stages.values():
@@ -168,6 +176,8 @@ class InWorld:
         finally:
             self.world.when_quiet(None)
             self._orders.wake = lambda: None
+            for feed, _ in self.scheduler.feeds():
+                feed.told(None)
             self.scheduler.close_outputs()
             self.scheduler.detach()
             self.scheduler.world = None
@@ -184,6 +194,7 @@ class InWorld:
         if self._unopened or self.over:
             return
         self._zero_ns = self.world.now_ns
+        self._paused_ns = self._zero_ns if self._orders.paused else -1
         self.scheduler.zero_ns, self.scheduler.world = self._zero_ns, self.world
         self.scheduler.begin_run()
         try:
@@ -203,7 +214,7 @@ class InWorld:
 
     def quiet(self, now_ns: int) -> tuple[Any, int | None]:
         """Whose turn it is: `(bell, None)`, or when to ask again."""
-        if self.over:
+        if self.over or self._orders.paused:
             return None, None
         try:
             return self._choose(now_ns - self._zero_ns)
@@ -223,7 +234,7 @@ class InWorld:
             stage.firing = position
             return stage.bell, None
         next_ns = self._next(scheduler.next_ns())
-        if next_ns is None and not scheduler.in_flight() and not scheduler.files():
+        if next_ns is None and not (scheduler.in_flight() or scheduler.files() or any(feed.open for feed, _ in scheduler.feeds())):
             self.fail(GraphError(self._stuck()))
             return self._bell, None
         return None, None if next_ns is None else next_ns + self._zero_ns
@@ -261,6 +272,13 @@ class InWorld:
     def _heed_orders(self) -> None:
         if self._orders.state >= ABORT:
             self._end()
+        elif self._orders.paused:
+            self._line.pause(1)
+            self._paused_ns = self.world.now_ns if self._paused_ns < 0 else self._paused_ns
+        elif self._paused_ns >= 0:
+            self._line.resume(1)
+            self._zero_ns += self.world.now_ns - self._paused_ns
+            self.scheduler.zero_ns, self._paused_ns = self._zero_ns, -1
 
     def fail(self, error: BaseException) -> None:
         """The run has failed: let all contexts close. The first failure in time is raised."""

@@ -16,6 +16,9 @@ from .tables import table
 #: An edge hands records over in order, or only the newest one, or as a parameter that never triggers.
 EVERY, LATEST, PARAMETER = "every", "latest", "parameter"
 
+#: Which word of the run's line says that the run is paused, and since when; the others are in `control.py`.
+PAUSED = 4
+
 #: Lease words of a reader beyond the one it needs while it reads: how many kept views an input may have.
 KEEP = 2
 

@@ -64,8 +64,9 @@ class Bar:
             drawn.stop()
 
     def _redraw(self) -> None:
-        while not self._over.wait(PERIOD_S) and self._drawn is not None:
-            self._drawn.refresh()
+        drawn = self._drawn
+        while not self._over.wait(PERIOD_S) and drawn is not None:
+            drawn.refresh()
 
     @property
     def text(self) -> str:

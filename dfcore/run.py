@@ -20,7 +20,7 @@ from ._scheduler import Scheduler
 from .clock import World, real_now_ns, world_around
 from .compiler import compile
 from .context import ContextRunner
-from .control import GO
+from .control import RunLine
 from .diagnosis import blocked
 from .errors import DfcoreError, Problem
 from .inline import ABORT, STOP, Inline, Interrupts, Orders
@@ -62,6 +62,7 @@ class Run:
         self._report: Report | None = None
         self._error: BaseException | None = None
         self._settings: list[tuple[Any, Settings]] = []
+        self._pausing = threading.Lock()
 
     def _nodes_here(self) -> dict[int, Any]:
         """The nodes that fire in the calling thread: the inline ones, or all of them in virtual time."""
@@ -127,6 +128,23 @@ class Run:
         """Everything is discarded."""
         self.orders.raise_to(ABORT)
 
+    def pause(self, paused: bool) -> None:
+        """Let no firing begin, or let them go on.
+
+        Raises:
+            RuntimeError: the run is in a world, and the caller is no task of it.
+        """
+        if self.world is not None and world_around() is not self.world:
+            raise RuntimeError(f"graph {self.graph.name}: needed a task of the World in which it runs to pause or resume it, was a thread "
+                               "of another time; do it in a task of that World")
+        with self._pausing:
+            self.orders.pause(paused)
+
+    @property
+    def under_way(self) -> bool:
+        """Whether it has begun and is not over."""
+        return self.memory is not None and not self._over.is_set()
+
     def report_so_far(self) -> Report | None:
         """The report of a run under way; None: it is not."""
         return self._make_report() if self._opened.is_set() and not self._over.is_set() else None
@@ -143,13 +161,15 @@ class Run:
         scheduler = Scheduler(
             self.plan, self.memory, self.nodes, self.values, [], virtual=True, digest=self.digest, seed=self.seed
         )
-        arguments = (self.plan, self.nodes, scheduler, self.duration_ns, self.orders, self._stuck)
+        line = RunLine(self.plan, self.memory)
+        arguments = (self.plan, self.nodes, scheduler, self.duration_ns, self.orders, self._stuck, line)
         run = Inline(*arguments) if self.world is None else InWorld(*arguments, self.world)
         self._now_ns = lambda: run.now_ns
         try:
             with Interrupts(self.orders) as interrupts:
                 run.run(self._opened.set)
         finally:
+            line.close()
             self.warnings += scheduler.warnings
             self.ended = _ended(self.orders, scheduler.stopping)
             self._bring_home(run.results)
@@ -195,10 +215,9 @@ class Run:
             seed=self.seed,
             digest=self.digest,
         )
-        self.orders.wake = lambda: supervisor.abort() if self.orders.state >= ABORT else supervisor.stop()
+        self.orders.wake = lambda: _relay(self.orders, supervisor)
         self._now_ns, self._contexts = lambda: _elapsed_ns(supervisor), lambda: supervisor.contexts
-        if self.orders.state:
-            self.orders.wake()
+        self.orders.wake()
         return supervisor
 
     def _take_home(self, supervisor: Supervisor) -> None:
@@ -239,6 +258,9 @@ class Run:
             self.nodes = dict(enumerate(self.graph.nodes))
             for node in self.nodes.values():
                 node._declared.result = None
+            for index, node in self.nodes.items():
+                if (begins := getattr(node, "_run_begins", None)) is not None:
+                    begins(self.plan, index)
             processes = self.clock == "real" and any(context.kind == "process" for context in self.plan.contexts)
             self.memory = Memory.create(self.plan, processes)
             self.values = object_slots(self.plan)
@@ -270,6 +292,8 @@ class Run:
         for node in self.nodes.values():
             with node.params._lock:
                 node.params._taps.clear()
+            if (over := getattr(node, "_run_over", None)) is not None:
+                over()
         for node, settings in self._settings:
             node.params._publish = None
             settings.close()
@@ -354,7 +378,17 @@ def _loop_runs() -> bool:
 
 def _elapsed_ns(supervisor: Supervisor) -> int:
     """Time since time 0 of a run; 0 before."""
-    return max(real_now_ns() - supervisor.line.zero_ns, 0) if supervisor.line.state >= GO and supervisor.line.zero_ns else 0
+    return supervisor.line.elapsed_ns(real_now_ns())
+
+
+def _relay(orders: Orders, supervisor: Supervisor) -> None:
+    """Let a supervisor do what was ordered."""
+    if orders.state >= STOP:
+        supervisor.abort() if orders.state >= ABORT else supervisor.stop()
+    elif orders.paused:
+        supervisor.pause()
+    else:
+        supervisor.resume()
 
 
 def _ended(orders: Orders, stopping: bool) -> str:

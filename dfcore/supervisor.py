@@ -175,8 +175,23 @@ class Supervisor:
         """Emitters stop, records drain. Before GO: everything is opened and closed, no emitter fires."""
         with self._changed:
             self._stop_wanted = True
+            self.line.resume(real_now_ns())
             if self.line.state == GO:
                 self.line.raise_to(STOP)
+        self.ring_all()
+
+    def pause(self) -> None:
+        """Nobody begins a firing until `resume`, `stop` or `abort`."""
+        with self._changed:
+            if self._stop_wanted or not self.line.pause(real_now_ns()):
+                return
+        self.ring_all()
+
+    def resume(self) -> None:
+        """Everybody goes on, as if no time had passed."""
+        with self._changed:
+            if not self.line.resume(real_now_ns()):
+                return
         self.ring_all()
 
     def abort(self) -> None:

@@ -201,7 +201,7 @@ class Watcher:
     def _note_state(self) -> None:
         """Remember when the run had to stop, and who was firing then."""
         line, now_ns = self._run.line, real_now_ns()
-        stopping = line.state == STOP or line.state == GO and line.until_ns <= now_ns
+        stopping = line.state == STOP or line.state == GO and line.until_ns <= now_ns and not line.paused
         if stopping and STOP not in self._ended_ns:
             self._ended_ns[STOP] = now_ns
             self._busy = busy_emitters(self._run.plan, self._run.memory)
@@ -210,7 +210,7 @@ class Watcher:
 
     def _deadlines(self) -> Iterator[tuple[int, Callable[[], None]]]:
         line = self._run.line
-        if line.state == GO and line.until_ns != ENDLESS_NS and STOP not in self._ended_ns:
+        if line.state == GO and line.until_ns != ENDLESS_NS and STOP not in self._ended_ns and not line.paused:
             yield line.until_ns, self._run.ring_all
         if STOP in self._ended_ns and not self._judged:
             yield self._ended_ns[STOP] + GRACE_NS, self._kill_busy
@@ -258,6 +258,8 @@ class Watcher:
         if run.line.state not in (GO, STOP):
             return
         run.line.watch = True
+        if run.line.paused:
+            return  # everybody is at rest; whoever waits for room afterwards rings
         stopping = STOP in self._ended_ns
         problem = blocked(run.plan, run.memory, stopping)
         if problem is not None:
