@@ -19,6 +19,7 @@ FLOORS = {
     4: "context worker stats histogram tell aio life control sight diagnosis _driver",
     5: "inline inworld supervisor watcher places signals launch",
     6: "run running door ready __init__",
+    7: "_pull _ahead",  # what `dfcore.pipes` stands on
 }
 FLOOR = {name: floor for floor, names in FLOORS.items() for name in names.split()}
 FILES = sorted(path for pattern in ("*.py", "*.pyx", "*.pxd", "*.h") for path in (ROOT / "dfcore").glob(pattern))

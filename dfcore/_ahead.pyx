@@ -1,0 +1,322 @@
+# cython: language_level=3, embedsignature=True, auto_pickle=False, autotestdict=False
+# cython: boundscheck=False, wraparound=False
+"""What several workers have pulled ahead of one puller: who may pull, how much, and in which order it is handed on.
+
+Laws:
+* One worker at a time pulls the source, so the source is never entered twice and the order of its items is known.
+* Items that are pulled and not yet handed on are never more than `limit`. Nothing is pulled before the first item is asked for.
+* Ordered: results are handed on in the order of the source. Unordered: as they are done; a marker is a fence: nothing behind
+  it is pulled before all in front of it is done.
+* The first error ends the pulling; results that come before it are handed on, then it is raised, with its own traceback, to every
+  pull from then on.
+* Nobody who waits is forgotten: whoever makes room, an item or the end wakes whom it concerns. Nothing is polled.
+
+Every step that changes an `Ahead` runs under the interpreter lock and calls no Python code half-way (objects are made before it
+begins, because making one may run a finaliser), so it is one step for other threads, for finalisers and for signals; no lock is
+held, and `close` may be called from anywhere. Waiting is done on `gates`, locks of `threading` that whoever wakes releases, so a
+worker or a puller that is a task of a world parks in it.
+"""
+
+cimport cython
+
+import threading
+from collections import deque
+
+from dfcore._pull cimport ITEM, SKIP_RESULT, Tag, applied
+
+
+cdef extern from "Python.h":
+    unsigned long PyThread_get_thread_ident()
+
+
+@cython.final
+cdef class Failed:
+    """Stands in the place of an item: what to raise instead of handing it on."""
+
+    cdef readonly object error, traceback
+
+    def __init__(self, error):
+        self.error, self.traceback = error, error.__traceback__
+
+
+@cython.final
+cdef class Place:
+    """One pulled item, and then what became of it. `value` is valid once `done`."""
+
+    cdef readonly object item
+    cdef object value
+    cdef readonly bint done
+
+
+def closed_gate():
+    """A lock that is taken: the next to take it waits until somebody wakes him."""
+    gate = threading.Lock()
+    gate.acquire()
+    return gate
+
+
+@cython.final
+cdef class Ahead:
+    """What is pulled ahead of one puller.
+
+    States: at rest until the first `next`, then open, then over (nothing is pulled any more), then ended or closed.
+
+    Args:
+        source: an iterator of values and tags.
+        limit: how many items may be pulled and not yet handed on, 1 or more.
+        ordered: whether results keep the order of the source.
+        workers: how many may be hired.
+        hire: called with this to start one more worker; it calls `work`, or `take` and `put` in a loop.
+    """
+
+    cdef object source, hire, places, parked, gate
+    cdef Failed failed
+    cdef Place fence
+    cdef Py_ssize_t room, running, unhired
+    cdef bint ordered, pulling, asleep, coming, over
+    cdef readonly bint closed
+    cdef unsigned long owner
+
+    def __init__(self, source, Py_ssize_t limit, *, bint ordered, Py_ssize_t workers, hire):
+        self.source, self.hire = source, hire
+        self.room, self.ordered, self.unhired = limit, ordered, workers
+        self.places, self.parked = deque(), deque()
+
+    @property
+    def puller(self):
+        """The identity of the thread that is pulling the source now, or None."""
+        return self.owner if self.pulling and self.fence is None else None
+
+    # the worker's side
+
+    def work(self, list steps):
+        """Take places and apply the steps to their items until there are none. Call it in a thread of its own."""
+        cdef Place place
+        gate = closed_gate()
+        self.coming = False
+        while True:
+            place = self.next_place(gate)
+            if place is None:
+                return
+            value = place.item
+            try:
+                value = applied(steps, value)
+            except BaseException as error:  # noqa: it is the puller's, whatever it is
+                value = Failed(error)
+            self.fill(place, value)
+            value = place = None  # while it waits it keeps nothing alive
+
+    def take(self, gate):
+        """A place whose `item` is to be worked on, or None: there will be no more. Waits for room and for the source.
+
+        Args:
+            gate: a `closed_gate` of the calling worker's own.
+        """
+        return self.next_place(gate)
+
+    def hired(self):
+        """Say that the worker that was hired has arrived. Before its first `take`."""
+        self.coming = False
+
+    def put(self, Place place, value):
+        """Say what became of a place: a value or tag, SKIP, or `Failed(error)`. Each place once."""
+        self.fill(place, value)
+
+    cdef Place next_place(self, gate):
+        cdef Place place
+        while True:
+            place = Place.__new__(Place)
+            if self.over:
+                return None
+            if self.room > 0 and not self.pulling:
+                self.room -= 1
+                self.pulling = True
+                self.owner = PyThread_get_thread_ident()
+                if self.pull(place) and self.passed_on(place):
+                    return place
+            else:
+                place = None
+                self.parked.append(gate)
+                gate.acquire()
+                self.coming = False
+
+    cdef bint passed_on(self, Place place):
+        """Invite the next worker before this one works. False: that failed, and the pipe with it."""
+        try:
+            self.invite(True)
+        except BaseException as error:
+            self.fill(place, Failed(error))
+            return False
+        return True
+
+    cdef bint pull(self, Place place) except -1:
+        """Fill `place` with the next item. False: it was none to work on."""
+        source = self.source
+        try:
+            item = next(source)
+        except StopIteration:
+            self.end(None)
+            return False
+        except BaseException as error:
+            place.value, place.done = Failed(error), True
+            self.end(place)
+            return False
+        place.item = item
+        if type(item) is Tag and (<Tag>item).kind != ITEM:
+            self.pass_by(place)
+            return False
+        if self.over:
+            self.end(None)
+            return False
+        self.running += 1
+        if self.ordered:
+            self.places.append(place)
+        self.pulling = False
+        return True
+
+    cdef int pass_by(self, Place place) except -1:
+        """Give a place to what nobody works on. Unordered, it is a fence."""
+        place.value, place.done = place.item, True
+        if self.running and not self.ordered:
+            self.fence = place
+            return 0
+        self.places.append(place)
+        self.pulling = False
+        self.rouse()
+
+    cdef int fill(self, Place place, object value) except -1:
+        place.item = None
+        place.value, place.done = value, True
+        self.running -= 1
+        if not self.ordered:
+            self.places.append(place)
+        if type(value) is Failed:
+            self.over = True
+            self.dismiss()
+        if self.fence is not None and not self.running:
+            self.places.append(self.fence)
+            self.fence = None
+            self.pulling = False
+            self.invite(False)
+        self.rouse()
+
+    cdef int end(self, Place place) except -1:
+        """Nothing is pulled any more. `place` holds the error that ended it, or is None."""
+        self.over = True
+        self.pulling = False
+        self.source = None
+        if place is None:
+            self.room += 1
+        else:
+            self.places.append(place)
+        self.dismiss()
+        self.rouse()
+
+    # the puller's side
+
+    cdef object next_value(self):
+        """The next result, a value or a tag. Waits for it; hires workers as they are needed. One thread at a time.
+
+        Raises:
+            StopIteration: the source has ended and everything is handed on.
+            ValueError: it was closed.
+            whatever the source or a step raised.
+        """
+        cdef Place place
+        while True:
+            if self.failed is not None:
+                raise self.failed.error.with_traceback(self.failed.traceback)
+            if self.closed:
+                raise ValueError("pipe: needed an open one, was closed; pull it inside its `with` block.")
+            if self.ready():
+                place = self.places.popleft()
+                self.room += 1
+                value = place.value
+                if type(value) is Failed:
+                    self.failed = value
+                    self.close()
+                    continue
+                self.invite(False)
+                if value is not SKIP_RESULT:
+                    return value
+            elif self.ended():
+                raise StopIteration
+            else:
+                self.wait()
+
+    cdef int wait(self) except -1:
+        if self.gate is None:
+            self.gate = closed_gate()
+        try:
+            self.invite(True)  # may run Python code, so the look comes behind it
+            if self.ready() or self.ended():
+                return 0
+            self.asleep = True
+            self.gate.acquire()
+        except BaseException:
+            if not self.asleep:
+                self.gate.acquire(False)  # it was roused meanwhile
+            self.asleep = False
+            raise
+
+    def close(self):
+        """End the work: who waits leaves, who works leaves after the call he is in. May be called again, from anywhere."""
+        self.closed = self.over = True
+        self.source = self.hire = None
+        self.places.clear()
+        self.dismiss()
+        self.rouse()
+
+    # who wakes whom
+
+    cdef bint ready(self):
+        """Whether the next result is there."""
+        return len(self.places) > 0 and (<Place>self.places[0]).done
+
+    cdef bint ended(self):
+        return self.closed or (self.over and not self.pulling and not self.running and not self.places)
+
+    cdef int rouse(self) except -1:
+        """Wake the puller if what it waits for is there."""
+        if self.asleep and (self.ready() or self.ended()):
+            self.asleep = False
+            self.gate.release()
+
+    cdef int dismiss(self) except -1:
+        """Wake all workers that wait: there is nothing to wait for."""
+        while self.parked:
+            self.parked.popleft().release()
+
+    cdef int invite(self, bint hiring) except -1:
+        """Wake one worker, or hire one, if there is room to pull. One at a time is on its way: it invites the next."""
+        if self.room <= 0 or self.pulling or self.coming or self.over:
+            return 0
+        if self.parked:
+            self.coming = True
+            self.parked.popleft().release()
+        elif hiring and self.unhired > 0:
+            self.coming = True
+            self.unhired -= 1
+            try:
+                self.hire(self)
+            except BaseException:
+                self.coming = False
+                self.unhired += 1
+                raise
+
+
+@cython.final
+cdef class Results:
+    """What workers hand on, as an iterator. Who makes one sees to it that `ahead` is closed when it goes."""
+
+    cdef readonly Ahead ahead
+    cdef object __weakref__
+
+    def __init__(self, Ahead ahead):
+        self.ahead = ahead
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        return self.ahead.next_value()
