@@ -3,9 +3,10 @@
 
 cimport cython
 from cpython.ref cimport PyObject
-from libc.stdint cimport int32_t, int64_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 
 from dfcore._ends cimport Input, Output, df_node_counters
+from dfcore._onerror cimport OnError
 from dfcore._sink cimport Sink
 
 cdef enum:
@@ -38,6 +39,10 @@ cdef class Cell:
     cdef PyObject **inputs
     cdef PyObject **outputs
     cdef int ninputs, noutputs
+    cdef int nresults               # outputs that a result is for: all but that of errors
+    cdef OnError on_error           # None: an exception ends the run
+    cdef bint gaps                  # tombstones may come in or go out
+    cdef uint32_t child             # records of the firing under way that are published
     cdef readonly list parameters
     cdef list values
     cdef tuple names
@@ -92,6 +97,7 @@ cdef class Cell:
     cdef bint wrote(self) noexcept
     cdef int refresh(self) except -1
     cdef object random(self)
+    cdef int attempt(self) noexcept
     cdef object current_output(self)
 
 

@@ -26,6 +26,7 @@ from .errors import DtypeError
 from .sentinels import SKIP, STOP
 
 from dfcore._ends cimport NO_ORIGIN, Input, Output, base, df_node_counters
+from dfcore._onerror cimport OnError
 from dfcore._parameters cimport ParameterInput
 from dfcore._record cimport ARRAY, OBJECT, SCALAR, STRUCTURED, Format, Slot, private_slot
 from dfcore._sink cimport Sink
@@ -93,6 +94,9 @@ cdef class Cell:
         self.index, self.position, self.context, self.name, self.node = index, position, declared.context, declared.name, node
         self.input_list, self.output_list, self.parameters = inputs, outputs, parameters
         self.ninputs, self.noutputs = len(inputs), len(outputs)
+        self.nresults = self.noutputs - (declared.on_error == "emit")
+        self.on_error = None if declared.on_error == "stop" else OnError(declared)
+        self.gaps = any([(<Input>end).gaps for end in inputs]) or any([(<Output>end).gaps for end in outputs])
         self.counters = <df_node_counters *>(base(memory, 1 + declared.context) + <Py_ssize_t>plan.layout.nodes[index])
         self.names = tuple([p.name for p in declared.parameters])
         self.values = [_frozen(p.value) for p in declared.parameters]
@@ -154,7 +158,9 @@ cdef class Cell:
         cdef int i
         cdef int64_t origin
         self.now_ns, self.rng_used = now_ns, False
-        self.origin_ns = NO_ORIGIN
+        self.origin_ns, self.child = NO_ORIGIN, 0
+        if self.on_error is not None:
+            self.on_error.begin()
         self.counters.last_firing = self.firing
         for i in range(self.ninputs):
             if (<Input>self.inputs[i]).held == NULL:
@@ -191,7 +197,7 @@ cdef class Cell:
     cdef int deliver(self, object result) except -1:
         """Put what user code returned into slots, unpublished. Returns PUBLISHED, STOPPED or 0 (nothing to publish)."""
         cdef int i, found = 0
-        if self.noutputs == 0:
+        if self.nresults == 0:
             return STOPPED if result is STOP_RESULT else 0
         if result is STOP_RESULT:
             self.drop_outputs()
@@ -199,17 +205,17 @@ cdef class Cell:
         if result is SKIP_RESULT:
             self.drop_outputs()
             return 0
-        if self.noutputs == 1:
+        if self.nresults == 1:
             return self.place(<Output>self.outputs[0], result)
         if result is None:
-            for i in range(self.noutputs):
+            for i in range(self.nresults):
                 found |= self.place(<Output>self.outputs[i], None)
             return found
-        if not isinstance(result, (tuple, list)) or len(result) != self.noutputs:
-            names = ", ".join([f"`{(<Output>end).name}`" for end in self.output_list])
-            raise DtypeError(f"{self.name}: needed a tuple of {self.noutputs} values, for {names}, was {_short(result)}; "
+        if not isinstance(result, (tuple, list)) or len(result) != self.nresults:
+            names = ", ".join([f"`{(<Output>end).name}`" for end in self.output_list[:self.nresults]])
+            raise DtypeError(f"{self.name}: needed a tuple of {self.nresults} values, for {names}, was {_short(result)}; "
                              "return one value (or SKIP) per output")
-        for i in range(self.noutputs):
+        for i in range(self.nresults):
             if result[i] is SKIP_RESULT:
                 (<Output>self.outputs[i]).discard()
             elif result[i] is STOP_RESULT:
@@ -254,7 +260,7 @@ cdef class Cell:
         return 0
 
     cdef object random(self):
-        """The generator of this firing: counter = (0, firing, 0, 0), so that each firing has 2**64 draws of its own.
+        """The generator of this firing: counter = (0, firing, 0, attempt), so that each attempt has 2**64 draws of its own.
 
         In `open`, (0, 0, 1, 0): what it draws is not drawn again by the first firing.
         """
@@ -266,16 +272,20 @@ cdef class Cell:
             bits = self.generator.bit_generator
             if PHILOX_IS_KNOWN:
                 state = <PhiloxState *><uintptr_t>bits.ctypes.state_address
-                state.counter[0] = state.counter[3] = 0
+                state.counter[0], state.counter[3] = 0, self.attempt()
                 state.counter[1], state.counter[2] = self.firing, self.counters.state < RUNNING
                 state.buffer_pos, state.has_uint32, state.uinteger = 4, 0, 0
             else:
                 key = rng_key(self.seed, self.name)
-                bits.state = np.random.Philox(key=key, counter=[0, self.firing, self.counters.state < RUNNING, 0]).state
+                bits.state = np.random.Philox(key=key, counter=[0, self.firing, self.counters.state < RUNNING, self.attempt()]).state
         return self.generator
 
+    cdef int attempt(self) noexcept:
+        """How often this firing was begun before."""
+        return 0 if self.on_error is None else self.on_error.attempt
+
     cdef object current_output(self):
-        if self.noutputs == 1:
+        if self.nresults == 1:
             return (<Output>self.outputs[0]).look_up()
         return Outputs(self)
 
@@ -311,10 +321,10 @@ class Outputs:
 
     def __getitem__(self, name):
         cdef Cell cell = self._cell
-        for end in cell.output_list:
+        for end in cell.output_list[:cell.nresults]:
             if (<Output>end).name == name:
                 return (<Output>end).look_up()
-        names = ", ".join([f"`{(<Output>end).name}`" for end in cell.output_list])
+        names = ", ".join([f"`{(<Output>end).name}`" for end in cell.output_list[:cell.nresults]])
         raise KeyError(f"{cell.name}: needed one of {names}, was `{name}`")
 
 

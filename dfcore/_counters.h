@@ -37,8 +37,8 @@ typedef struct {
 } df_edge_counters;
 
 typedef struct {
-    uint64_t dropped, skipped;
-    uint64_t spare[6];
+    uint64_t dropped, skipped, closings;
+    uint64_t spare[5];
 } df_writer_counters;
 
 static_assert(sizeof(df_histogram) == 64 + 8 * DF_BUCKETS, "histogram");

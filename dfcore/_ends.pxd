@@ -36,7 +36,7 @@ cdef extern from "_counters.h":
         uint64_t read, stale_dropped, decimated, unread_buffered, high_water, digest, initial_taken, last_seq
         df_histogram age
     ctypedef struct df_writer_counters:
-        uint64_t dropped, skipped
+        uint64_t dropped, skipped, closings
     void df_histogram_add(df_histogram *histogram, int64_t value_ns) nogil
 
 
@@ -54,6 +54,8 @@ cdef class Output:
     cdef PyObject **views        # slot -> view that user code writes into, made on first use
     cdef char *header            # the slot in hand, or NULL
     cdef bint looked_up          # user code asked for the slot in hand
+    cdef bint gaps               # its slots may hold no record
+    cdef int kind                # of the slot in hand: DF_RECORD, unless `bury` said otherwise
     cdef bint zero
     cdef int *readers            # positions of reading cells in the same scheduler
     cdef int nreaders
@@ -69,8 +71,10 @@ cdef class Output:
     cdef int check_kept(self, PyObject *result) except -1
     cdef _check_bounds(self)
     cdef void discard(self) noexcept
+    cdef int bury(self, int kind) except -1
     cdef void publish(self, int64_t now_ns, int64_t origin_ns, uint64_t firing) noexcept
     cdef void close(self) noexcept
+    cdef void _say_kind(self, df_slot_header *header) noexcept
     cdef void ring(self) noexcept
     cdef void count_losses(self) noexcept
     cdef _connect(self, plan, memory, int i, edge, df_ring ring)
@@ -93,6 +97,7 @@ cdef class Input:
     cdef df_slot_header *held    # the record in hand, or NULL
     cdef PyObject *argument      # what user code gets for it; borrowed unless `owned`
     cdef bint owned
+    cdef bint gaps               # slots may hold no record
     cdef bint from_initial
     cdef char *preload
     cdef uint64_t stride, initial_count, initial_taken
@@ -126,6 +131,9 @@ cdef class Input:
     cdef bint ready(self) noexcept
     cdef bint ended(self) noexcept
     cdef bint pending(self) noexcept
+    cdef void pass_gaps(self) noexcept
+    cdef bint buried(self) noexcept
+    cdef void pass_buried(self) noexcept
     cdef bint news(self) noexcept
     cdef int take(self, int64_t now_ns) except -1
     cdef int release(self, bint taken) except -1

@@ -7,6 +7,8 @@ L4, L5  a record is counted once, as read, passed over (decimated, stale) or los
 L9      after the first round through the slots nothing allocates, except the Python values that user code asked for.
 L10     a view handed out is never overwritten: an input's slot is leased while anything refers to it (lease before tail), an
         output's view must be gone before its record is published.
+        Tombstones travel on edges that lose nothing; batches and decimation pass over them; they are in no count but `skipped`
+        and in no digest (RULES 10).
 An end knows rings, formats and views. It knows nothing of nodes, firing rules, time or processes, and it never waits.
 """
 
@@ -19,6 +21,7 @@ from cpython.ref cimport Py_CLEAR, Py_DECREF, Py_INCREF, PyObject
 from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t, uintptr_t
 from libc.string cimport memcpy, memset
 
+from .declared import ONLY_OUTPUT
 from .errors import DtypeError
 from .plan import KEEP
 from .signature import out_of_bounds
@@ -30,6 +33,8 @@ from dfcore._ring cimport (
     DF_DROP_OLDEST,
     DF_LATEST,
     DF_OPEN,
+    DF_RECORD,
+    DF_TOMBSTONE,
     DF_WAIT,
     df_close,
     df_end,
@@ -75,7 +80,7 @@ cdef str output_name(plan, output):
     if output.node < 0:
         return output.name
     node = plan.nodes[output.node]
-    return node.name if len(node.outputs) == 1 else f"{node.name}.{output.name}"
+    return node.name if len(node.outputs) == 1 or output.name == ONLY_OUTPUT else f"{node.name}.{output.name}"
 
 
 cdef int policy_of(edge):
@@ -146,7 +151,7 @@ cdef class Output:
         self.index, self.name, self.values = index, output.name, values
         self.where = output_name(plan, output)
         self.memory = (memory.buffer(0), memory.buffer(1 + output.context))
-        self.format = Format.of(output.dtype)
+        self.format, self.gaps = Format.of(output.dtype), output.gaps
         self.zero = plan.nodes[output.node].zero if output.node >= 0 else True
         self.ends = <df_end *>PyMem_Calloc(n + 1, sizeof(df_end))
         self.losses = <df_writer_counters **>PyMem_Calloc(n + 1, sizeof(void *))
@@ -282,6 +287,16 @@ cdef class Output:
             df_unloan(&self.writer)
             self.header = NULL
         self.looked_up = False
+        self.kind = DF_RECORD
+
+    cdef int bury(self, int kind) except -1:
+        """Have a slot in hand that holds no record."""
+        self.discard()
+        self.loan()
+        self.kind = kind
+        if self.format.kind == OBJECT:
+            self.values[self.writer.loaned] = None
+        return 0
 
     cdef void publish(self, int64_t now_ns, int64_t origin_ns, uint64_t firing) noexcept:
         """Make the slot in hand the newest record, and wake the contexts that sleep for it."""
@@ -289,11 +304,21 @@ cdef class Output:
         header.publish_ns = now_ns
         header.origin_ns = origin_ns
         header.firing = firing
+        if self.gaps:
+            self._say_kind(header)
         df_publish(&self.writer)
         self.header = NULL
         self.looked_up = False
         if self.ncontexts:
             self.ring()
+
+    cdef void _say_kind(self, df_slot_header *header) noexcept:
+        cdef uint32_t i
+        header.kind = self.kind
+        if self.kind != DF_RECORD:
+            for i in range(self.writer.nends):
+                self.losses[i].skipped += 1
+            self.kind = DF_RECORD
 
     cdef void ring(self) noexcept:
         cdef int i
@@ -342,7 +367,7 @@ cdef class Input:
         self.where = f"{plan.nodes[edge.node].name}.{edge.input_name}"
         self.memory = (memory.buffer(0), memory.buffer(1 + output.context))
         self.format = Format.of(output.dtype)
-        self.latest = edge.policy == "latest"
+        self.latest, self.gaps = edge.policy == "latest", output.gaps
         self.feedback = edge.feedback
         self.local = all(plan.edges[e].node in positions for e in output.edges) and output.node in positions
         if edge.on_full == "drop_new" and edge.policy == "every":
@@ -410,7 +435,26 @@ cdef class Input:
             if self.latest and df_waiting(&self.reader):
                 self.counters.initial_taken = self.initial_taken = self.initial_count  # overwritten by the first published record
             return True
+        if self.gaps:
+            self.pass_gaps()
         return df_waiting(&self.reader) != 0
+
+    cdef void pass_gaps(self) noexcept:
+        """Pass over tombstones where several records make one item."""
+        if self.batch or self.decimate > 1 or self.window is not None:
+            while self.buried():
+                self.pass_buried()
+
+    cdef bint buried(self) noexcept:
+        """The next item is a tombstone."""
+        if not self.gaps or self.held != NULL or self.initial_taken < self.initial_count or not df_waiting(&self.reader):
+            return False
+        return (<df_slot_header *>df_slot(&self.reader.ring, df_take(&self.reader))).kind == DF_TOMBSTONE
+
+    cdef void pass_buried(self) noexcept:
+        """Pass over the slot at the front, which holds no record. Call only if `buried`."""
+        self._measure()
+        self.free_room(df_pass(&self.reader))
 
     cdef bint news(self) noexcept:
         """A record was published, or the stream ended, since the last look: what lies here unread is no news (L11)."""

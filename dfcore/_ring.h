@@ -37,6 +37,10 @@
 
 enum { DF_WAIT, DF_DROP_NEW, DF_DROP_OLDEST, DF_LATEST };
 
+/* What a slot holds. A tombstone stands for a record that an error has kept away: joins discard its whole set. A closing holds
+ * no record and stands for none: it ends a firing, for whoever reads the rings of replicas in turn (RULES 10, 18). */
+enum { DF_RECORD, DF_TOMBSTONE, DF_MARK, DF_CLOSING };
+
 /* Shared memory ------------------------------------------------------------------------------------------------------------ */
 
 typedef struct { /* one line in the writer's data segment */
@@ -63,8 +67,9 @@ typedef struct {
     int64_t publish_ns, origin_ns;
     uint64_t firing;
     uint8_t kind;
-    uint8_t pad0[3];
-    uint32_t child;
+    uint8_t last; /* 1: the firing publishes nothing more here; kept up to date for replicas only, like child and parent */
+    uint8_t pad0[2];
+    uint32_t child; /* of the records of one firing, from 0 */
     uint64_t parent;
     uint32_t mark;
     uint8_t pad1[8];

@@ -10,6 +10,9 @@ cdef extern from "_ring.h" nogil:
         DF_DROP_OLDEST
         DF_LATEST
         DF_LEASES
+        DF_RECORD
+        DF_TOMBSTONE
+        DF_CLOSING
     const uint64_t DF_OPEN
 
     ctypedef struct df_output_words:
@@ -30,6 +33,7 @@ cdef extern from "_ring.h" nogil:
         int64_t origin_ns
         uint64_t firing
         uint8_t kind
+        uint8_t last
         uint32_t child
         uint64_t parent
         uint32_t mark

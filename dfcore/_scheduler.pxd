@@ -84,16 +84,23 @@ cdef class Scheduler:
     cdef bint _owes(self, Cell cell) except -1
     cdef bint _writes_on(self, Cell cell) noexcept
     cdef bint room(self, Cell cell) except -1
+    cdef bint discard_set(self, Cell cell) except -1
     cdef bint _roomy(self, Cell cell) noexcept
     cdef bint no_room(self, Cell cell, Output output) except -1
     cdef bint fresh(self, Cell cell) except -1
     cdef int watch(self, Cell cell) except -1
     cdef int64_t _due(self, Input end) except? -2
     cdef int fire(self, Cell cell) except -1
+    cdef int launch_firing(self, Cell cell) except -1
     cdef int begin(self, Cell cell) except -1
     cdef int pace_grid(self, Cell cell) except -1
     cdef int resume(self, Cell cell) except -1
     cdef int settle(self, Cell cell, object result) except -1
+    cdef int deliver(self, Cell cell, object result) except -1
+    cdef int attempt(self, Cell cell) except -1
+    cdef int excuse(self, Cell cell, object error) except -1
+    cdef int try_again(self, Cell cell) except -1
+    cdef int emit_error(self, Cell cell, object error) except -1
     cdef int exhaust(self, Cell cell) except -1
     cdef int complete(self, Cell cell, bint exhausted=*) except -1
     cdef int publish(self, Cell cell, int64_t now_ns) except -1

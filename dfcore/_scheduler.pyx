@@ -40,8 +40,10 @@ from dfcore._cell cimport (
     Cell,
 )
 from dfcore._ends cimport NEVER, NO_ORIGIN, Input, Output, df_histogram_add
+from dfcore._onerror cimport EMIT_ERROR, TRY_AGAIN
 from dfcore._parameters cimport ParameterInput
 from dfcore._ring cimport (
+    DF_TOMBSTONE,
     DF_WAIT,
     df_all_gone,
     df_ended,
@@ -52,6 +54,7 @@ from dfcore._ring cimport (
 )
 
 from ._cell import attach
+from ._onerror import forget_frames
 
 
 cdef extern from "Python.h":
@@ -67,6 +70,12 @@ cdef enum:
     OWED_NS = 50000
     LOOK_EVERY = 64  # sweeps between two looks for readers that left, of a context that never sleeps
     MOST_IN_AN_INSTANT = 1000000
+
+#: What `deliver` found beside what a cell finds: the result did not fit, and `on_error` has seen to it.
+cdef enum:
+    EXCUSED = 4
+
+cdef object NOTHING_MORE = object()
 
 #: States of a node in its counters, as in `counters.py`.
 cdef enum:
@@ -230,7 +239,9 @@ cdef class Scheduler:
             self.mark(cell.position)
             if cell.feed is not None:
                 cell.feed.finish("the run is stopping")
-            if (cell.emitter and cell.busy and not (cell.costing or cell.flushing) and self.cancel is not None
+            if cell.emitter and cell.on_error is not None and cell.on_error.waiting:
+                self.cancelled(cell.position)
+            elif (cell.emitter and cell.busy and not (cell.costing or cell.flushing) and self.cancel is not None
                     and cell.style in (COROUTINE, ASYNC_GENERATOR)):
                 self.cancel(cell.position)
 
@@ -371,7 +382,7 @@ cdef class Scheduler:
                 self._end_cost(cell)
                 word, passed = self.low, 0  # its context is free again
                 continue
-            elif self.occupied[cell.context] and not cell.busy:
+            elif self.occupied[cell.context] and (not cell.busy or (cell.on_error is not None and cell.on_error.waiting)):
                 passed |= <uint64_t>1 << bit
                 continue
             elif cell.pace == FREE and not (self.stopping or (cell.abandoned and not self._writes_on(cell)) or cell.flushing or cell.ended or cell.busy):
@@ -497,6 +508,8 @@ cdef class Scheduler:
         """L3. A node whose last firing is behind it is ended here."""
         self.current = <PyObject *>cell
         if cell.busy or cell.ended:
+            if cell.on_error is not None and cell.on_error.waiting and cell.on_error.due_ns <= self.now_ns:
+                return True
             cell.asked = True  # by what came meanwhile: ask again when the firing is over
             return False
         if cell.flushing:
@@ -517,7 +530,7 @@ cdef class Scheduler:
                 self.watch(cell)
                 if cell.unsafe:
                     return True
-            return self.inputs_ready(cell) and self.room(cell)
+            return self.inputs_ready(cell) and self.room(cell) and not (cell.gaps and self.discard_set(cell))
         if (cell.pace == GRID or cell.pace == FREE) and cell.due_ns > self.now_ns:
             return False
         if cell.pace == FILE and not (cell.readable or self._file_ready(cell)):
@@ -607,6 +620,33 @@ cdef class Scheduler:
         if cell.counters.blocked_edge:
             cell.counters.blocked_edge = 0
             cell.waited_room = True
+        return True
+
+    cdef bint discard_set(self, Cell cell) except -1:
+        """A tombstone at any input discards the complete set, and leaves tombstones at the outputs (RULES 10). Returns whether."""
+        cdef int i
+        cdef Input end
+        cdef bint found = False
+        for i in range(cell.ninputs):
+            found = found or (<Input>cell.inputs[i]).buried()
+        if not found:
+            return False
+        for i in range(cell.ninputs):
+            end = <Input>cell.inputs[i]
+            if end.buried():
+                end.pass_buried()
+                continue
+            if end.held == NULL:
+                end.take(self.now_ns)
+            end.release(False)
+        self._wake_writers(cell)
+        for i in range(cell.nresults):
+            if (<Output>cell.outputs[i]).gaps:
+                (<Output>cell.outputs[i]).bury(DF_TOMBSTONE)
+        cell.origin_ns = self.now_ns
+        self.publish(cell, self.now_ns)
+        cell.firing += 1
+        self.mark(cell.position)
         return True
 
     cdef bint _roomy(self, Cell cell) noexcept:
@@ -734,6 +774,8 @@ cdef class Scheduler:
             self.call_safe(cell)
             self.mark(cell.position)
             return 0
+        if cell.on_error is not None:
+            return self.attempt(cell)
         if cell.iterator is None and not cell.flushing and cell.aged and not self.fresh(cell):
             return 0
         self.begin(cell)
@@ -741,6 +783,9 @@ cdef class Scheduler:
             return self.settle(cell, cell.call())
         if cell.style == GENERATOR:
             return self.resume(cell)
+        return self.launch_firing(cell)
+
+    cdef int launch_firing(self, Cell cell) except -1:
         self.occupied[cell.context] = False  # an await holds the node, not its context
         if self.launch is None:
             raise Unstarted(f"{cell.name}: needed an event loop for `async def`, found none")
@@ -832,7 +877,9 @@ cdef class Scheduler:
         if result is None and cell.flushing and not cell.wrote():
             cell.drop_outputs()  # a flush that returns or yields nothing, and wrote nothing, has nothing to emit
         else:
-            found = cell.deliver(result)
+            found = cell.deliver(result) if cell.on_error is None else self.deliver(cell, result)
+            if found & EXCUSED:
+                return 0
             if found & STOPPED:
                 cell.stopped = True
             elif not found and cell.noutputs:
@@ -878,9 +925,11 @@ cdef class Scheduler:
         if cell.flushing:
             if cell.iterator is None or cell.stopped:
                 return self.finalize(cell)
+            cell.child += 1
             self.mark(cell.position)
             return 0
         if partial and not cell.stopped:
+            cell.child += 1
             self.mark(cell.position)
             return 0
         self._give_back(cell)
@@ -956,6 +1005,76 @@ cdef class Scheduler:
             self.mark(cell.position)
         return 0
 
+    # -- on_error -------------------------------------------------------------------------------------------------------------
+
+    cdef int attempt(self, Cell cell) except -1:
+        """`fire` for a node that goes on after some of its exceptions."""
+        cdef bint exhausted = False
+        if cell.on_error.waiting:
+            cell.on_error.waiting = False
+            self.occupied[cell.context] = self.virtual
+            cell.rng_used = False
+        else:
+            if cell.iterator is None and not cell.flushing and cell.aged and not self.fresh(cell):
+                return 0
+            self.begin(cell)
+        if cell.style == COROUTINE or cell.style == ASYNC_GENERATOR:
+            return self.launch_firing(cell)
+        result = None
+        try:
+            if cell.style != GENERATOR:
+                result = cell.call()
+            else:
+                if cell.iterator is None:
+                    cell.iterator = cell.call()
+                result = next(cell.iterator, NOTHING_MORE)
+                exhausted = result is NOTHING_MORE
+        except BaseException as error:
+            return self.excuse(cell, error)
+        return self.exhaust(cell) if exhausted else self.settle(cell, result)
+
+    cdef int deliver(self, Cell cell, object result) except -1:
+        """`Cell.deliver`; a result that does not fit is an exception of the node like any other."""
+        try:
+            return cell.deliver(result)
+        except BaseException as error:
+            self.excuse(cell, error)
+            return EXCUSED
+
+    cdef int excuse(self, Cell cell, object error) except -1:
+        """User code has raised `error`: raise it, try again, or end the firing without its records."""
+        cdef int i
+        cdef bint again = cell.on_error.may_try_again() and not cell.child
+        if not cell.on_error.handles(error) or not (again or cell.on_error.action != TRY_AGAIN):
+            raise error
+        cell.counters.errors += 1
+        cell.counters.skipped_firings += not cell.child
+        cell.drop_outputs()
+        if cell.style == GENERATOR or cell.style == ASYNC_GENERATOR:
+            cell.iterator = None
+            cell.stopped = cell.emitter and not again and not cell.flushing  # it cannot be taken up again
+        forget_frames(error)
+        if again:
+            return self.try_again(cell)
+        for i in range(cell.nresults):
+            if (<Output>cell.outputs[i]).gaps and not cell.flushing:
+                (<Output>cell.outputs[i]).bury(DF_TOMBSTONE)
+        if cell.on_error.action == EMIT_ERROR:
+            self.emit_error(cell, error)
+        return self.complete(cell)
+
+    cdef int try_again(self, Cell cell) except -1:
+        """The same firing once more, later. Waiting holds the node, not its context."""
+        cdef int64_t due_ns = cell.on_error.wait(self.time())
+        self.occupied[cell.context] = False
+        return df_heap_push(&self.timers, due_ns, cell.position)
+
+    cdef int emit_error(self, Cell cell, object error) except -1:
+        """Put the failure into the output of errors."""
+        failure = self._failure(cell, error)
+        failure.__cause__ = error
+        return (<Output>cell.outputs[cell.noutputs - 1]).store(failure)
+
     # -- coroutines -----------------------------------------------------------------------------------------------------------
 
     def resolve(self, int position, result):
@@ -972,6 +1091,8 @@ cdef class Scheduler:
         try:
             if isinstance(error, StopAsyncIteration) and cell.style == ASYNC_GENERATOR:
                 self.exhaust(cell)
+            elif cell.on_error is not None:
+                self.excuse(cell, error)
             else:
                 self._failed(cell, error)
         except NodeFailed:
@@ -984,6 +1105,8 @@ cdef class Scheduler:
         cdef Cell cell = <Cell>self.table[position]
         cell.drop_outputs()
         cell.release(False)
+        if cell.on_error is not None:
+            cell.on_error.begin()
         cell.busy, cell.iterator = False, None
         cell.counters.in_flight = 0
         self.end(cell)
@@ -1007,7 +1130,9 @@ cdef class Scheduler:
         cell.iterator = None
         if flush is None:
             return self.finalize(cell)
-        cell.flushing, cell.method, cell.compute = True, "flush", flush
+        cell.flushing, cell.method, cell.compute, cell.child = True, "flush", flush, 0
+        if cell.on_error is not None:
+            cell.on_error.begin()
         cell.now_ns, cell.origin_ns = self.now_ns, self.now_ns
         if inspect.isasyncgenfunction(flush):
             cell.style = ASYNC_GENERATOR
@@ -1074,12 +1199,16 @@ cdef class Scheduler:
             raise error
         cell.counters.errors += 1
         cell.counters.state = FAILED
+        raise self._failure(cell, error) from error
+
+    def _failure(self, Cell cell, error):
+        """The NodeFailed that says where and when `cell` has raised `error`."""
         holds = cell.holds()
         input = cell.failing_input or next((end.name for end in cell.input_list if (<Input>end).kept_too_many), None)
         seq = holds.get(input) if input else next(iter(holds.values()), None)
         inputs = "".join([f", {name} seq {number}" for name, number in holds.items()])
-        raise NodeFailed(
+        return NodeFailed(
             f"{cell.name}: {cell.method} raised {told(error)} "
             f"(firing {cell.firing}, t = {self.now_ns / 1e9:.6f} s{inputs})",
             node=cell.name, input=input, seq=seq, firing=cell.firing, method=cell.method,
-        ) from error
+        )

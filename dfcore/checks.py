@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from .declared import NODE_OPTIONS, Declared, free_nodes
+from .declared import ERROR_OUTPUT, NODE_OPTIONS, Declared, free_nodes
 from .edge import End, input_names
 from .errors import Problem
 from .graph import Context, Declaration
@@ -24,6 +24,8 @@ from .signature import LONGEST_S, finite
 INLINE = "inline"
 OVERRUN = ("skip", "catch_up")
 ON_DEADLINE = ("count", "safe", "error")
+ON_ERROR = ("stop", "skip", "retry", "emit")
+_MOST_RETRIES = 10**9
 _FORBIDDEN = ("/", "->", ".", "[", "]", "\n")
 _MAX_RATE_HZ = 1e9
 _PARAMS_NAMES = frozenset(dir(Params))
@@ -173,6 +175,32 @@ def _check_options(book: Declared) -> Iterator[Problem]:
     if not isinstance(option(book, "zero"), (bool, np.bool_)):
         yield book.problem("option", "zero True or False", repr(option(book, "zero")), "")
     yield from _check_cost(book, option(book, "cost_ns"))
+    yield from _check_on_error(book)
+
+
+def _check_on_error(book: Declared) -> Iterator[Problem]:
+    action, errors = option(book, "on_error"), option(book, "errors")
+    if action not in ON_ERROR:
+        yield book.problem("option", f"on_error {' or '.join(map(repr, ON_ERROR))}", repr(action), "choose one")
+    kinds = errors if isinstance(errors, (tuple, list)) else ()
+    if not kinds or not all(isinstance(kind, type) and issubclass(kind, Exception) for kind in kinds):
+        do = "name them in a tuple: errors=(ValueError,); what is no Exception ends the run in any case"
+        yield book.problem("option", "errors as a tuple of subclasses of Exception", repr(errors), do)
+    if not _whole(option(book, "retries")) or not 1 <= option(book, "retries") <= _MOST_RETRIES:
+        yield book.problem("option", "retries as an int of 1 to 1e9", repr(option(book, "retries")), 'or on_error="stop"')
+    delay = option(book, "retry_delay_s")
+    if not finite(delay) or not 0 <= delay <= LONGEST_S:
+        yield book.problem("option", "retry_delay_s of 0 to 1e9", repr(delay), "0 tries again at once")
+    for name, needs in (("errors", ON_ERROR[1:]), ("retries", ("retry",)), ("retry_delay_s", ("retry",))):
+        if name in book.options and action in ON_ERROR and action not in needs:
+            needed = f"on_error {' or '.join(map(repr, needs))} beside {name}"
+            yield book.problem("option", needed, repr(action), f"leave {name} out, or choose another on_error")
+    if action == "retry" and book.role == "emitter" and book.signature.style.endswith("generator"):
+        do = "make `compute` a plain function that returns one record"
+        yield book.problem("option", 'an emitter that can be taken up again for on_error="retry"', "a generator", do)
+    if action == "emit" and ERROR_OUTPUT in book.outputs:
+        needed = f'no output `{ERROR_OUTPUT}` beside on_error="emit", which adds one'
+        yield book.problem("option", needed, f"an output `{ERROR_OUTPUT}`", "rename it")
 
 
 def _check_choice(book: Declared, name: str, choices: tuple[str, ...], with_option: str) -> Iterator[Problem]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -23,6 +23,7 @@ from .layout import lay_out
 from .loops import cycles, feedback, ranks
 from .plan import EVERY, KEEP, PARAMETER, ContextPlan, EdgePlan, Layout, NodePlan, OutputPlan, ParameterPlan, Plan
 from .signature import ParameterSpec
+from .tombstones import carriers, check_readers
 from .wiring import Wire, check_wires, default_depth, wire
 from .wiring import option as edge_option
 
@@ -43,6 +44,10 @@ def compile(graph: Declaration) -> Plan:
     draft = _checked(graph)
     contexts, nodes, edges = draft.contexts(), draft.nodes(), draft.edges()
     outputs = draft.outputs(edges)
+    gaps = carriers(nodes, outputs, edges)
+    if problems := list(check_readers(gaps, nodes, outputs, edges)):
+        raise GraphError(problems)
+    outputs = tuple(replace(output, gaps=output.index in gaps) for output in outputs)
     layout = lay_out(contexts, nodes, outputs, edges)
     plan = Plan(
         name=graph.name,
@@ -112,7 +117,7 @@ class _Draft:
     def __post_init__(self) -> None:
         self.number = {book.serial: index for index, book in enumerate(self.books)}
         self.place = {id(None): 0, **{id(context): index for index, context in enumerate(self.used, 1)}}
-        ends = [(index, name) for index, book in enumerate(self.books) for name in book.outputs]
+        ends = [(index, name) for index, book in enumerate(self.books) for name in book.published]
         self.ends = {end: index for index, end in enumerate(ends)}
         nodes = [index for index, book in enumerate(self.books) if self.settable(book)]
         self.settings = {node: len(ends) + index for index, node in enumerate(nodes)}
@@ -172,7 +177,7 @@ class _Draft:
             style=book.signature.style,
             inputs=tuple(triggering),
             input_names=tuple(str(self.wires[edge].edge.target.name) for edge in triggering),
-            outputs=tuple(self.ends[index, name] for name in book.outputs),
+            outputs=tuple(self.ends[index, name] for name in book.published),
             parameters=self._parameters(book, into),
             settings=self.settings.get(index),
             period_ns=None if option(book, "rate_hz") is None else period_ns(option(book, "rate_hz")),
@@ -182,6 +187,10 @@ class _Draft:
             cost_ns=_cost(option(book, "cost_ns")),
             zero=bool(option(book, "zero")),
             ends_with_stop=bool(triggering) and all(self.feedback[edge] for edge in triggering),
+            on_error=option(book, "on_error"),
+            errors=tuple(option(book, "errors")),
+            retries=int(option(book, "retries")),
+            retry_delay_ns=round(option(book, "retry_delay_s") * 1e9),
             file=book.file,
             line=book.line,
         )
@@ -209,8 +218,8 @@ class _Draft:
         readers = defaultdict(list)
         for edge in edges:
             readers[edge.output].append(edge)
-        own = [(self.ends[node, name], node, name, book.outputs[name], self.context_of(book))
-               for node, book in enumerate(self.books) for name in book.outputs]  # fmt: skip
+        own = [(self.ends[node, name], node, name, dtype, self.context_of(book))
+               for node, book in enumerate(self.books) for name, dtype in book.published.items()]  # fmt: skip
         program = [(output, -1, SETTINGS, self._settings_dtype(self.books[node]), 0) for node, output in self.settings.items()]
         return tuple(
             OutputPlan(

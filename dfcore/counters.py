@@ -91,7 +91,8 @@ EDGE_COUNTERS = _struct(
 WRITER_COUNTERS = _struct(
     [
         ("dropped", "u8"),  # refused by `drop_new`; what `drop_oldest` lost is tail - taken in the reader's line
-        ("skipped", "u8"),  # tombstones
+        ("skipped", "u8"),  # tombstones, and closings of firings that published nothing
+        ("closings", "u8"),  # of firings that published something
     ]
 )
 

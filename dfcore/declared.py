@@ -36,6 +36,10 @@ NODE_OPTIONS: dict[str, Any] = {
     "on_deadline": "count",
     "zero": True,
     "cost_ns": 0,
+    "on_error": "stop",
+    "errors": (Exception,),
+    "retries": 3,
+    "retry_delay_s": 0,
 }
 #: Options of an edge, with their defaults; None where the default depends on the ends.
 EDGE_OPTIONS: dict[str, Any] = {
@@ -50,9 +54,11 @@ EDGE_OPTIONS: dict[str, Any] = {
     "max_age_s": None,
     "on_stale": None,
 }
-LATER_NODE_OPTIONS = ("on_error", "errors", "retries", "retry_delay_s", "replicas", "ordered", "sync_s", "arena_bytes")
+LATER_NODE_OPTIONS = ("replicas", "ordered", "sync_s", "arena_bytes")
 LATER_EDGE_OPTIONS: tuple[str, ...] = ()
 ONLY_OUTPUT = "output"
+#: The output that `on_error="emit"` adds.
+ERROR_OUTPUT = "error"
 
 #: Graph and context of each open `with` block of this thread or task, innermost last.
 open_blocks: ContextVar[tuple[tuple[Declaration, Context | None], ...]] = ContextVar("open_blocks", default=())
@@ -107,6 +113,11 @@ class Declared:
         if self._name is not None:
             return self._name
         return self.graph._names[self.serial] if self.graph is not None else self.base_name
+
+    @property
+    def published(self) -> dict[str, np.dtype[Any] | None]:
+        """All that it publishes: its outputs, and with `on_error="emit"` its errors."""
+        return {**self.outputs, ERROR_OUTPUT: np.dtype(object)} if self.options.get("on_error") == "emit" else self.outputs
 
     @property
     def signature(self) -> Signature:

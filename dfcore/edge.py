@@ -34,7 +34,7 @@ class End:
     @property
     def dtype(self) -> np.dtype[Any] | None:
         """The stored dtype, if it is an output."""
-        return self.book.outputs.get(self.name or ONLY_OUTPUT)
+        return self.book.published.get(self.name or ONLY_OUTPUT)
 
     def to(self, target: Node | End, **edge: Any) -> Node:
         """Connect this output to `target` and return the node of the target. Options as for `Node.to`."""

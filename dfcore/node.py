@@ -116,6 +116,13 @@ class Node(Live):
             deadline_s: from when a firing is ready to its end; None (default): no deadline.
             on_deadline: of a miss: `"count"` (default); `"safe"`: and call `safe()`; `"error"`: the run ends with NodeFailed.
             zero: True (default): `self.output` is cleared before each firing. False: you promise to write all of it.
+            on_error: when `compute` or `flush` raises: `"stop"` (default): the run ends with NodeFailed. `"skip"`: the firing
+                ends without its records, which leaves a tombstone: a join behind it discards the set that it belongs to.
+                `"retry"`: the same inputs again; then it stops. `"emit"`: as `"skip"`, and the NodeFailed, with the exception as
+                its `__cause__`, goes to one more output, `node["error"]`, of dtype object. Counted in the report as `errors`.
+            errors: the exceptions that this is for; `(Exception,)` by default. Others stop the run.
+            retries: how often a firing is tried again; 3 by default. One that has published something is not tried again.
+            retry_delay_s: from a failure to the next try, on the run clock; 0 by default. Other nodes go on meanwhile.
             cost_ns: time that a firing takes in virtual time: a number, a sequence, or a function of the rng; 0 by default. It
                 holds up the node's whole context.
         Raises:

@@ -71,6 +71,10 @@ class NodePlan:
     cost_ns: Any  # number, sequence, or function of the rng
     zero: bool
     ends_with_stop: bool  # all triggering inputs are feedback: nobody else would end it
+    on_error: str = "stop"  # "stop" | "skip" | "retry" | "emit": then the last output is that of errors
+    errors: tuple[type[BaseException], ...] = ()
+    retries: int = 0
+    retry_delay_ns: int = 0
     file: str
     line: int
 
@@ -87,6 +91,7 @@ class OutputPlan:
     edges: tuple[int, ...]
     local: bool  # every reader runs in the writer's context: no fences, no bell
     slots: int
+    gaps: bool = False  # a slot may hold no record
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

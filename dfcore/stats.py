@@ -105,7 +105,7 @@ class Report:
         overwritten: the same two with `policy="latest"`: replaced by a newer one, or too old.
         decimated: passed over by `decimate`.
         unread: left over at the end.
-        skipped: gaps that hold the place of records left out; none in this version, for `SKIP` leaves no gap.
+        skipped: gaps that hold the place of records kept away by an exception (`on_error`); not among `written`.
         high water: the most records that waited when one was taken; not with `policy="latest"`.
         age: time from a record's `origin_ns` until it was taken (`age_ns`).
     Of a context: pid, cpu, priority, cpu time, wakeups, and below the table what the machine refused.
@@ -207,7 +207,9 @@ def _edge(sight: Sight, memory: Memory, index: int, digests: bool) -> EdgeReport
     # what was read before what was written: in motion, nothing is read that was not written (L5)
     read, decimated, stale = int(counters["read"]), int(counters["decimated"]), int(counters["stale_dropped"])
     words = sight.words(index)
-    written = words.head + len(edge.initial)
+    places = memory.struct(1 + output.context, losses, WRITER_COUNTERS)
+    skipped = int(places["skipped"])
+    written = words.head + len(edge.initial) - skipped - int(places["closings"])
     dropped = words.head - words.offered + stale
     if edge.policy == EVERY:
         if edge.on_full == "drop_oldest":
@@ -224,7 +226,7 @@ def _edge(sight: Sight, memory: Memory, index: int, digests: bool) -> EdgeReport
         overwritten=overwritten,
         decimated=decimated,
         unread=unread,
-        skipped=int(memory.struct(1 + output.context, losses, WRITER_COUNTERS)["skipped"]),
+        skipped=skipped,
         high_water=int(counters["high_water"]),
         digest=f"{int(counters['digest']):016x}" if digested else None,
         age_ns=Histogram.of(counters["age"]),

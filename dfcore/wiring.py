@@ -69,7 +69,7 @@ def wire(edges: Sequence[Edge], problems: list[Problem]) -> list[Wire]:
     for edge in edges:
         output, entry = _find_output(edge, problems), _find_input(edge, problems)
         if output is not None and entry is not None:
-            wires.append(Wire(edge, edge.source.book, output, edge.source.book.outputs[output], edge.target.book, *entry))
+            wires.append(Wire(edge, edge.source.book, output, edge.source.book.published[output], edge.target.book, *entry))
     return wires
 
 
@@ -103,7 +103,7 @@ def default_depth(dtype: np.dtype[Any]) -> int:
 def _find_output(edge: Edge, problems: list[Problem]) -> str | None:
     book, name = edge.source.book, edge.source.name
     names = list(book.outputs)
-    if name in book.outputs:
+    if name in book.published:
         return name
     if not names:
         if book.role == "collector":

@@ -11,7 +11,7 @@ import time
 import numpy as np
 import pytest
 
-from dfcore import Collector, ContextDied, Emitter, Graph, NodeFailed, collect, emit, emitter, router
+from dfcore import STOP, Collector, ContextDied, Emitter, Graph, NodeFailed, collect, emit, emitter, router
 from tests.programs import ENVIRONMENT
 
 real = pytest.mark.parametrize("driver", ["inline", "threads", "processes"], indirect=True)
@@ -102,12 +102,15 @@ def test_a19_an_endless_emitter_ends_when_nobody_reads(driver):
 
 
 class Megabytes(Emitter):
-    """Arrays of a megabyte, the k-th full of k, without end."""
+    """Arrays of a megabyte, the k-th full of k; without end, or `count` of them."""
 
-    def __init__(self):
+    def __init__(self, count=None):
         super().__init__(MEGABYTE, zero=False)
+        self.count = count
 
     def compute(self):
+        if self.firing == self.count:
+            return STOP
         self.output[:] = self.firing
 
 
@@ -145,6 +148,21 @@ def test_a20_an_error_ends_the_run_and_names_the_node(driver):
     assert "closed" == closed
     assert raised_ns - failed_ns < 1_000_000_000
     assert "failed" == graph.report.ended
+
+
+@real
+def test_a20_an_error_that_is_skipped_costs_one_item(driver):
+    """A20 with on_error="skip": all other items arrive, and one error is counted."""
+    with Graph() as graph:
+        with driver.at(graph, "a"):
+            source = Megabytes(20)
+        with driver.at(graph, "b"):
+            checker = Checker(on_error="skip", errors=(ValueError,))
+    source.to(checker)
+    report = driver.run(graph)
+    node, edge = report.nodes["checker"], report.edges["megabytes -> checker"]
+    assert (1, 20) == (node.errors, node.firings)
+    assert (20, 20, 0, "finished") == (edge.written, edge.read, edge.unread, report.ended)
 
 
 # ---------------------------------------------------------------------------------------------------------------- A21

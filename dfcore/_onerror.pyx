@@ -1,0 +1,52 @@
+# cython: language_level=3, embedsignature=True, auto_pickle=False, autotestdict=False
+"""What a node does about its own exceptions: `on_error`, and which attempt of a firing is under way.
+
+Laws: only the listed exceptions are handled, and of those never one that ends the run by itself (our own bug, Ctrl-C, the end of a
+blocked call); a firing is tried at most 1 + retries times. It decides and counts; what follows is the scheduler's.
+"""
+
+cimport cython
+import traceback
+
+from libc.stdint cimport int64_t
+
+from .errors import InternalError, NodeFailed, Stopped
+
+ACTIONS = {"skip": SKIP_FIRING, "retry": TRY_AGAIN, "emit": EMIT_ERROR}
+NEVER = (InternalError, NodeFailed, Stopped, KeyboardInterrupt, GeneratorExit, SystemExit)
+
+
+@cython.final
+cdef class OnError:
+    """The policy of one node. States of a firing: under way; waiting for its next attempt."""
+
+    def __cinit__(self, declared):
+        self.action, self.errors = ACTIONS[declared.on_error], declared.errors
+        self.retries, self.delay_ns = declared.retries, declared.retry_delay_ns
+
+    cdef void begin(self) noexcept:
+        """A new firing."""
+        self.attempt, self.waiting = 0, False
+
+    cdef bint handles(self, error):
+        """Whether this exception is one of those that the node may go on after."""
+        return isinstance(error, self.errors) and not isinstance(error, NEVER)
+
+    cdef bint may_try_again(self) noexcept:
+        """Whether an attempt is left."""
+        return self.action == TRY_AGAIN and self.attempt < self.retries
+
+    cdef int64_t wait(self, int64_t now_ns) noexcept:
+        """The next attempt, and when it is due."""
+        self.attempt += 1
+        self.waiting, self.due_ns = True, now_ns + self.delay_ns
+        return self.due_ns
+
+
+def forget_frames(error):
+    """Let go of what the frames of an exception hold: records in hand, which nobody keeps by that."""
+    seen = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        traceback.clear_frames(error.__traceback__)
+        error = error.__cause__ or error.__context__
