@@ -23,6 +23,8 @@ from .node import Emitter as Emitter
 from .node import Router as Router
 from .ready import collect as collect
 from .ready import emit as emit
+from .relays import merge as merge
+from .relays import share as share
 from .sentinels import SKIP as SKIP
 from .sentinels import STOP as STOP
 from .signature import Bounds as Bounds

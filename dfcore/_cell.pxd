@@ -7,6 +7,7 @@ from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 
 from dfcore._ends cimport Input, Output, df_node_counters
 from dfcore._onerror cimport OnError
+from dfcore._joins cimport Join, Share
 from dfcore._sink cimport Sink
 
 cdef enum:
@@ -15,6 +16,7 @@ cdef enum:
     GENERATOR = 2
     ASYNC_GENERATOR = 3
     SINK = 4
+    RELAY = 5    # merge, share: the record goes on as it is
 
 cdef enum:  # pace
     INPUTS = 0   # fires when its inputs are there
@@ -49,6 +51,9 @@ cdef class Cell:
     cdef int nvalues
     cdef PyObject **arguments
     cdef Sink sink
+    cdef Join join                  # which records a firing takes; None: one of each input
+    cdef Share share                # which reader gets it; None: all of them
+    cdef int chosen, dealt          # of a RELAY: the input and the output of this firing
     cdef df_node_counters *counters
     cdef int pace
     cdef bint emitter, ends_with_stop, aged
@@ -93,6 +98,8 @@ cdef class Cell:
     cdef int deliver(self, object result) except -1
     cdef int place(self, Output output, object value) except -1
     cdef int release(self, bint taken) except -1
+    cdef int take_one(self, int64_t now_ns) except -1
+    cdef int relay(self) except -1
     cdef void drop_outputs(self) noexcept
     cdef bint wrote(self) noexcept
     cdef int refresh(self) except -1

@@ -23,10 +23,12 @@ from cpython.ref cimport PyObject
 from libc.stdint cimport int64_t, uint32_t, uint64_t, uintptr_t
 
 from .errors import DtypeError
+from .plan import ANY, ONE
 from .sentinels import SKIP, STOP
 
 from dfcore._ends cimport NO_ORIGIN, Input, Output, base, df_node_counters
 from dfcore._onerror cimport OnError
+from dfcore._joins cimport Merge, Share
 from dfcore._parameters cimport ParameterInput
 from dfcore._record cimport ARRAY, OBJECT, SCALAR, STRUCTURED, Format, Slot, private_slot
 from dfcore._sink cimport Sink
@@ -134,7 +136,13 @@ cdef class Cell:
 
     def _set_code(self, node, declared):
         keep = getattr(node, "_sink_keep", None)
-        if keep is not None:
+        self.join = Merge(self.input_list) if declared.fires == ANY else None
+        self.share = Share(self.output_list) if declared.fires == ONE else None
+        if self.join is not None or self.share is not None:
+            self.style = RELAY
+            for end in self.input_list:
+                (<Input>end).bare = (<Input>end).format.kind != OBJECT
+        elif keep is not None:
             self.style = SINK
             self.sink = Sink((<Input>self.input_list[0]).format.dtype, keep)
             node._sink = self.sink
@@ -162,6 +170,9 @@ cdef class Cell:
         if self.on_error is not None:
             self.on_error.begin()
         self.counters.last_firing = self.firing
+        if self.style == RELAY:
+            self.take_one(now_ns)
+            return True
         for i in range(self.ninputs):
             if (<Input>self.inputs[i]).held == NULL:
                 (<Input>self.inputs[i]).take(now_ns)
@@ -178,9 +189,29 @@ cdef class Cell:
                 self.arguments[1 + self.ninputs + i] = <PyObject *>self.values[i]
         return True
 
+    cdef int take_one(self, int64_t now_ns) except -1:
+        """Have the record in hand that goes on, and keep its time."""
+        cdef Input end
+        if self.join is not None:
+            self.chosen = (<Merge>self.join).choose(now_ns)
+        end = <Input>self.inputs[self.chosen]
+        if end.held == NULL:
+            end.take(now_ns)
+        self.origin_ns = now_ns if end.from_initial else end.held.origin_ns
+        return 0
+
+    cdef int relay(self) except -1:
+        """Copy the record in hand into the slot of the output that it goes to."""
+        (<Output>self.outputs[self.dealt]).forward(<Input>self.inputs[self.chosen])
+        if self.share is not None:
+            self.share.last = self.dealt
+        return PUBLISHED
+
     cdef object call(self):
         """Run user code with what was taken."""
         cdef Input end
+        if self.style == RELAY:
+            return None
         if self.style == SINK:
             end = <Input>self.inputs[0]
             self.sink.append(<const char *>end.held + LINE,
@@ -197,6 +228,8 @@ cdef class Cell:
     cdef int deliver(self, object result) except -1:
         """Put what user code returned into slots, unpublished. Returns PUBLISHED, STOPPED or 0 (nothing to publish)."""
         cdef int i, found = 0
+        if self.style == RELAY:
+            return self.relay()
         if self.nresults == 0:
             return STOPPED if result is STOP_RESULT else 0
         if result is STOP_RESULT:
@@ -253,8 +286,10 @@ cdef class Cell:
         return False
 
     cdef int release(self, bint taken) except -1:
-        """Give this firing's records back."""
+        """Give this firing's records back; what a merge has in hand of other inputs stays there."""
         cdef int i
+        if self.style == RELAY:
+            return (<Input>self.inputs[self.chosen]).release(taken)
         for i in range(self.ninputs):
             (<Input>self.inputs[i]).release(taken)
         return 0

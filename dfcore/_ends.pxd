@@ -43,6 +43,7 @@ cdef extern from "_counters.h":
 @cython.final
 cdef class Output:
     cdef readonly int index
+    cdef int edge                # index of the first edge from it, -1: none
     cdef readonly str name
     cdef str where               # as messages name it
     cdef df_writer writer
@@ -68,6 +69,7 @@ cdef class Output:
     cdef int loan(self) except -1
     cdef object look_up(self)
     cdef int store(self, object value) except -1
+    cdef int forward(self, Input end) except -1
     cdef int check_kept(self, PyObject *result) except -1
     cdef _check_bounds(self)
     cdef void discard(self) noexcept
@@ -98,6 +100,7 @@ cdef class Input:
     cdef PyObject *argument      # what user code gets for it; borrowed unless `owned`
     cdef bint owned
     cdef bint gaps               # slots may hold no record
+    cdef bint bare               # whoever reads wants the record's bytes only: no argument is made of them
     cdef bint from_initial
     cdef char *preload
     cdef uint64_t stride, initial_count, initial_taken

@@ -48,6 +48,7 @@ from dfcore._ring cimport (
     df_output_words,
     df_pass,
     df_publish,
+    df_put_back,
     df_reader_init,
     df_reader_words,
     df_release,
@@ -149,6 +150,7 @@ cdef class Output:
         edges = [plan.edges[e] for e in output.edges]
         cdef int n = len(edges)
         self.index, self.name, self.values = index, output.name, values
+        self.edge = output.edges[0] if output.edges else -1
         self.where = output_name(plan, output)
         self.memory = (memory.buffer(0), memory.buffer(1 + output.context))
         self.format, self.gaps = Format.of(output.dtype), output.gaps
@@ -262,6 +264,17 @@ cdef class Output:
             if <PyObject *>value == self.views[slot]:
                 return 0
         return self.format.store(self.header + LINE, value, self.where)
+
+    cdef int forward(self, Input end) except -1:
+        """Put the record that `end` has in hand into the slot in hand, as it is."""
+        if self.format.kind == OBJECT:
+            self.store(<object>end.argument)
+        else:
+            self.loan()
+            memcpy(self.header + LINE, <char *>end.held + LINE, self.format.itemsize)
+        if self.bounds is not None:
+            self._check_bounds()
+        return 0
 
     cdef int check_kept(self, PyObject *result) except -1:
         """L10 for outputs: nobody but us refers to the slot in hand, `result` (what compute returned) aside (RULES 8)."""
@@ -564,6 +577,8 @@ cdef class Input:
         cdef object value
         cdef Slot memory
         self.owned = False
+        if self.bare:
+            return 0
         if self.window is not None:
             return self.hand_over_window(header, slot)
         if self.format.kind == SCALAR:
@@ -690,8 +705,13 @@ cdef class Input:
         df_ring_bell(self.context, self.fd)
 
     cdef int leave(self) noexcept:
-        """Nothing more will be read here: closing travels upstream (RULES 21)."""
-        cdef int wanted = df_leave(&self.reader)
+        """Nothing more will be read here: closing travels upstream (RULES 21). What is in hand stays unread."""
+        cdef int wanted = 0
+        if self.reader.held >= 0 and self.latest:
+            df_put_back(&self.reader)
+        elif self.reader.held >= 0 and self.reader.policy == DF_DROP_OLDEST:
+            wanted = df_release(&self.reader)  # taken, which the edge counts, but not read
+        wanted |= df_leave(&self.reader)
         if self.context != NULL:
             df_ring_bell(self.context, self.fd)
         return wanted

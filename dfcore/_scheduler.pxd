@@ -85,6 +85,8 @@ cdef class Scheduler:
     cdef bint _writes_on(self, Cell cell) noexcept
     cdef bint room(self, Cell cell) except -1
     cdef bint discard_set(self, Cell cell) except -1
+    cdef bint _shares(self, Cell cell) noexcept
+    cdef bint _joined(self, Cell cell) except -1
     cdef bint _roomy(self, Cell cell) noexcept
     cdef bint no_room(self, Cell cell, Output output) except -1
     cdef bint fresh(self, Cell cell) except -1

@@ -35,12 +35,14 @@ from dfcore._cell cimport (
     GRID,
     INPUTS,
     PLAIN,
+    RELAY,
     SINK,
     STOPPED,
     Cell,
 )
 from dfcore._ends cimport NEVER, NO_ORIGIN, Input, Output, df_histogram_add
 from dfcore._onerror cimport EMIT_ERROR, TRY_AGAIN
+from dfcore._joins cimport OVER, READY
 from dfcore._parameters cimport ParameterInput
 from dfcore._ring cimport (
     DF_TOMBSTONE,
@@ -575,6 +577,8 @@ cdef class Scheduler:
     cdef bint inputs_ready(self, Cell cell) except -1:
         """Every triggering input holds a record. An input that will never hold one again ends the node."""
         cdef int i, waiting = -1
+        if cell.join is not None:
+            return self._joined(cell)
         if cell.gathers:
             self._gather(cell)
         for i in range(cell.ninputs):
@@ -588,6 +592,18 @@ cdef class Scheduler:
                 return self._required_there(cell)
             return True
         cell.counters.waiting_edge = (<Input>cell.inputs[waiting]).index + 1
+        return False
+
+    cdef bint _joined(self, Cell cell) except -1:
+        """The records that its rule asks for are there."""
+        cdef int found = cell.join.look(self.now_ns, self.stopping)
+        self._wake_writers(cell)  # what it passed over on its way is room
+        if found == READY:
+            return cell.counters.firings != 0 or not cell.nvalues or self._required_there(cell)
+        if found == OVER:
+            self.end(cell)
+        else:
+            cell.counters.waiting_edge = cell.join.missing.index + 1
         return False
 
     cdef void _gather(self, Cell cell) noexcept:
@@ -614,6 +630,8 @@ cdef class Scheduler:
     cdef bint room(self, Cell cell) except -1:
         """Every lossless output has room."""
         cdef int i
+        if cell.share is not None:
+            return self._shares(cell)
         for i in range(cell.noutputs):
             if not df_has_room(&(<Output>cell.outputs[i]).writer) and not self.no_room(cell, <Output>cell.outputs[i]):
                 return False
@@ -652,11 +670,24 @@ cdef class Scheduler:
     cdef bint _roomy(self, Cell cell) noexcept:
         """There is room at every output of a cell that waited for it: it need not be asked for one that was never full."""
         cdef int i
+        if cell.share is not None:
+            return self._shares(cell)
         for i in range(cell.noutputs):
             if not df_has_room(&(<Output>cell.outputs[i]).writer):
                 return False
         cell.counters.blocked_edge = 0
         cell.waited_room = True
+        return True
+
+    cdef bint _shares(self, Cell cell) noexcept:
+        """One of its readers has room."""
+        cell.dealt = cell.share.next()
+        if cell.dealt < 0:
+            cell.counters.blocked_edge = cell.share.full().edge + 1
+            return False
+        if cell.counters.blocked_edge:
+            cell.counters.blocked_edge = 0
+            cell.waited_room = True
         return True
 
     cdef bint no_room(self, Cell cell, Output output) except -1:
@@ -779,7 +810,7 @@ cdef class Scheduler:
         if cell.iterator is None and not cell.flushing and cell.aged and not self.fresh(cell):
             return 0
         self.begin(cell)
-        if cell.style == PLAIN or cell.style == SINK:
+        if cell.style == PLAIN or cell.style >= SINK:
             return self.settle(cell, cell.call())
         if cell.style == GENERATOR:
             return self.resume(cell)
@@ -820,7 +851,7 @@ cdef class Scheduler:
         if cell.waited_room:
             return self.now_ns
         for i in range(cell.ninputs):
-            if not (<Input>cell.inputs[i]).from_initial:
+            if not (<Input>cell.inputs[i]).from_initial and (cell.style != RELAY or i == cell.chosen):
                 since = max(since, (<Input>cell.inputs[i]).held.publish_ns)
         return self.now_ns if since < 0 else min(max(since, cell.idle_ns), self.now_ns)
 
@@ -985,7 +1016,9 @@ cdef class Scheduler:
         if cell.asked:
             cell.asked = False
             self.mark(cell.position)
-        if cell.pace == INPUTS:
+        if cell.join is not None:
+            self.mark(cell.position)
+        elif cell.pace == INPUTS:
             for i in range(cell.ninputs):
                 end = <Input>cell.inputs[i]
                 if not end.pending() and not df_ended(&end.reader):

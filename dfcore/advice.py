@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
-from .plan import EVERY, ContextPlan, EdgePlan, NodePlan, OutputPlan
+from .plan import ALL, EVERY, ContextPlan, EdgePlan, NodePlan, OutputPlan
 
 FAST_HZ = 50  # from here on a Python thread that waits for the interpreter lock is late
 
@@ -34,9 +34,16 @@ def needed_depths(
     """Edges too short for declared ratios: edge index -> (depth it needs, index of the edge that makes it wait).
 
     Where paths of different rates meet again, the faster one has to hold all the records that the slower one needs before it
-    delivers its first. Only `batch` and `decimate` declare a rate.
+    delivers its first. Only `batch` and `decimate` declare a rate; what passes `merge` or `share` has none.
     """
-    flowing = [edge for edge in edges if edge.input >= 0 and edge.policy == EVERY and not edge.feedback]
+    flowing = [
+        edge
+        for edge in edges
+        if edge.input >= 0
+        and edge.policy == EVERY
+        and not edge.feedback
+        and nodes[edge.node].fires == ALL == nodes[outputs[edge.output].node].fires
+    ]
     if all(_ratio(edge) == 1 for edge in flowing):
         return {}
     into: dict[int, list[EdgePlan]] = defaultdict(list)

@@ -129,6 +129,9 @@ def _check_role(book: Declared) -> Iterator[Problem]:
         found = "none"
         do = f"call super().__init__(dtype) in {kind}.__init__, or {kind}(dtype)"
         yield book.problem("dtype", "a dtype for its output", found, do)
+    sources = [edge.source.book for edge in book.edges if edge.target.node is book.node]
+    if book.passes_on and sources and all(source.passes_on for source in sources) and book.passed_dtype() is None:
+        yield book.problem("dtype", "a dtype of what it passes on", "only itself upstream", "connect a node that has one")
     if book.role == "collector" and book.signature.style.endswith("generator"):
         do = "remove its `yield`: a Collector publishes nothing"
         yield book.problem("role", "a Collector whose `compute` is no generator", "a generator function", do)

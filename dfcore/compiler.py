@@ -16,12 +16,12 @@ import numpy as np
 from . import dtypes, machine
 from .advice import advise, advise_for_real_time
 from .checks import INLINE, check_context, check_graph, check_node, cpu_numbers, option, period_ns
-from .declared import Declared
+from .declared import ONLY_OUTPUT, Declared
 from .errors import GraphError, Problem
 from .graph import Context, Declaration
 from .layout import lay_out
 from .loops import cycles, feedback, ranks
-from .plan import EVERY, KEEP, PARAMETER, ContextPlan, EdgePlan, Layout, NodePlan, OutputPlan, ParameterPlan, Plan
+from .plan import EVERY, KEEP, ONE, PARAMETER, ContextPlan, EdgePlan, Layout, NodePlan, OutputPlan, ParameterPlan, Plan
 from .signature import ParameterSpec
 from .tombstones import carriers, check_readers
 from .wiring import Wire, check_wires, default_depth, wire
@@ -112,15 +112,29 @@ class _Draft:
     number: dict[int, int] = field(init=False)  # serial of a node -> its index
     place: dict[int, int] = field(init=False)  # id of a context -> its index
     ends: dict[tuple[int, str], int] = field(init=False)  # (node, output) -> index of the output
+    dealt: dict[int, str] = field(init=False)  # wire of a node that gives to one reader -> the output made for it
     settings: dict[int, int] = field(init=False)  # node -> index of the output that carries its settings
 
     def __post_init__(self) -> None:
         self.number = {book.serial: index for index, book in enumerate(self.books)}
         self.place = {id(None): 0, **{id(context): index for index, context in enumerate(self.used, 1)}}
-        ends = [(index, name) for index, book in enumerate(self.books) for name in book.published]
+        counts: dict[int, int] = defaultdict(int)
+        self.dealt = {}
+        for index, item in enumerate(self.wires):
+            if item.source.node._fires == ONE:
+                self.dealt[index] = f"{item.output}[{counts[item.source.serial]}]"
+                counts[item.source.serial] += 1
+        ends = [(index, name) for index, book in enumerate(self.books) for name in self.outputs_of(book)]
         self.ends = {end: index for index, end in enumerate(ends)}
         nodes = [index for index, book in enumerate(self.books) if self.settable(book)]
         self.settings = {node: len(ends) + index for index, node in enumerate(nodes)}
+
+    def outputs_of(self, book: Declared) -> dict[str, np.dtype[Any] | None]:
+        """Name -> dtype of the outputs of a node in the plan: those declared, or one for each reader (`share`)."""
+        if book.node._fires != ONE:
+            return book.published
+        names = [self.dealt[index] for index, item in enumerate(self.wires) if item.source is book]
+        return dict.fromkeys(names or [ONLY_OUTPUT], book.passed_dtype())
 
     def arc(self, item: Wire) -> tuple[int, int]:
         """Writer and reader of a wire."""
@@ -177,7 +191,7 @@ class _Draft:
             style=book.signature.style,
             inputs=tuple(triggering),
             input_names=tuple(str(self.wires[edge].edge.target.name) for edge in triggering),
-            outputs=tuple(self.ends[index, name] for name in book.published),
+            outputs=tuple(self.ends[index, name] for name in self.outputs_of(book)),
             parameters=self._parameters(book, into),
             settings=self.settings.get(index),
             period_ns=None if option(book, "rate_hz") is None else period_ns(option(book, "rate_hz")),
@@ -186,6 +200,7 @@ class _Draft:
             on_deadline=option(book, "on_deadline"),
             cost_ns=_cost(option(book, "cost_ns")),
             zero=bool(option(book, "zero")),
+            fires=book.node._fires,
             ends_with_stop=bool(triggering) and all(self.feedback[edge] for edge in triggering),
             on_error=option(book, "on_error"),
             errors=tuple(option(book, "errors")),
@@ -219,7 +234,7 @@ class _Draft:
         for edge in edges:
             readers[edge.output].append(edge)
         own = [(self.ends[node, name], node, name, dtype, self.context_of(book))
-               for node, book in enumerate(self.books) for name, dtype in book.published.items()]  # fmt: skip
+               for node, book in enumerate(self.books) for name, dtype in self.outputs_of(book).items()]  # fmt: skip
         program = [(output, -1, SETTINGS, self._settings_dtype(self.books[node]), 0) for node, output in self.settings.items()]
         return tuple(
             OutputPlan(
@@ -252,7 +267,7 @@ class _Draft:
         return EdgePlan(
             index=index,
             name=edge.name,
-            output=self.ends[source, item.output],
+            output=self.ends[source, self.dealt.get(index, item.output)],
             node=target,
             input=item.position,
             input_name=str(edge.target.name),

@@ -20,6 +20,7 @@ import numpy as np
 from . import dtypes
 from .errors import DtypeError, GraphError, Problem, did_you_mean
 from .params import Params
+from .plan import ALL
 from .signature import Signature, read_signature
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ class Declared:
     """What is declared about one node.
 
     Attributes: `serial` (order of creation), `file` and `line` (where it was made), `role`, `graph`, `context` (None: inline),
-    `options` as given, `outputs` (name -> stored dtype, None if it was refused), `edges` (all that touch it, in order of
+    `options` as given, `edges` (all that touch it, in order of
     creation), `problems`, `result` (what its `close` returned in the last run).
     """
 
@@ -83,7 +84,7 @@ class Declared:
         self.graph: Declaration | None = None
         self.context: Context | None = None
         self.options: dict[str, Any] = {}
-        self.outputs: dict[str, np.dtype[Any] | None] = {}
+        self._outputs: dict[str, np.dtype[Any] | None] = {}
         self.edges: list[Edge] = []
         self.problems: list[Problem] = []
         self.result: Any = None
@@ -93,7 +94,7 @@ class Declared:
 
     def __getstate__(self) -> dict[str, Any]:
         """What a copy in another process needs; it belongs to no graph there."""
-        keep = {**self.__dict__, "graph": None, "context": None, "edges": [], "result": None, "_signature": None}
+        keep = {**self.__dict__, "_outputs": self.outputs, "graph": None, "context": None, "edges": [], "result": None, "_signature": None}
         return {**keep, "_name": self.name}
 
     @property
@@ -118,6 +119,30 @@ class Declared:
     def published(self) -> dict[str, np.dtype[Any] | None]:
         """All that it publishes: its outputs, and with `on_error="emit"` its errors."""
         return {**self.outputs, ERROR_OUTPUT: np.dtype(object)} if self.options.get("on_error") == "emit" else self.outputs
+
+    @property
+    def passes_on(self) -> bool:
+        """Whether its output is what it takes, unchanged: `merge` and `share`."""
+        return self.node._fires != ALL
+
+    @property
+    def outputs(self) -> dict[str, np.dtype[Any] | None]:
+        """Name -> stored dtype of each output, in order; None if it was refused, or is that of inputs not yet connected."""
+        return {ONLY_OUTPUT: self.passed_dtype()} if self.passes_on else self._outputs
+
+    def passed_dtype(self, seen: frozenset[int] = frozenset()) -> np.dtype[Any] | None:
+        """The dtype of what it passes on: that of its first input whose dtype is known. `seen`: nodes that ask for it."""
+        for edge in self.edges:
+            source = edge.source.book
+            if edge.target.node is not self.node or source.serial in seen or source is self:
+                continue
+            if source.passes_on:
+                found = source.passed_dtype(seen | {self.serial})
+            else:
+                found = source._outputs.get(edge.source.name or next(iter(source._outputs), ""))
+            if found is not None:
+                return found
+        return self._outputs.get(ONLY_OUTPUT)
 
     @property
     def signature(self) -> Signature:
@@ -168,7 +193,7 @@ class Declared:
 
     def describe(self, dtype: Any, outputs: Any, keywords: Mapping[str, Any], place: tuple[str, int]) -> None:
         """Take what a constructor says: its outputs, then options and starting values of parameters."""
-        self.outputs = self._read_outputs(dtype, outputs, place)
+        self._outputs = self._read_outputs(dtype, outputs, place)
         parameters = {name: value for name, value in keywords.items() if name in self.signature.parameters}
         options = {name: value for name, value in keywords.items() if name not in parameters}
         check_keywords(

@@ -7,13 +7,13 @@ looks that agree are one look at a single instant, and what is stuck at one inst
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from .counters import RUNNING
 from .errors import Problem
 from .memory import Memory
-from .plan import EVERY, LATEST, NodePlan, Plan
+from .plan import ALL, ANY, EVERY, LATEST, ONE, NodePlan, Plan
 from .sight import Sight, Words
 
 
@@ -48,11 +48,22 @@ class Look:
         if self._stopping and (node.role == "emitter" or node.ends_with_stop):
             return []
         if node.index in self.blocked:
-            return list(self._room_waits(node))  # it had its records, or is between two yields, or flushes
+            return self._blocked_by(node)  # it had its records, or is between two yields, or flushes
+        if node.fires == ANY:
+            return [] if any(self._there(edge) for edge in node.inputs) else self._still_open(node)
         if any(self._over(edge) or self._ages(edge) for edge in node.inputs) or self._suspended(node):
             return []
         records = list(self._record_waits(node))
-        return [*self._room_waits(node), *records] if records else []
+        room = [] if node.fires == ONE else self._room_waits(node)
+        return [*room, *records] if records else []
+
+    def _blocked_by(self, node: NodePlan) -> list[Wait]:
+        waits = list(self._room_waits(node))
+        there = [output for output in node.outputs if any(not self._words[edge].gone for edge in self.plan.outputs[output].edges)]
+        return [] if node.fires == ONE and len(waits) < len(there) else waits  # one reader with room is enough
+
+    def _still_open(self, node: NodePlan) -> list[Wait]:
+        return [wait for wait in self._record_waits(node) if not self._words[wait.edge].closed]
 
     def _suspended(self, node: NodePlan) -> bool:
         """Between two yields of one firing."""
@@ -99,10 +110,17 @@ class Look:
         """The stuck nodes, each with its waits for other stuck nodes."""
         waits = {node.index: waits for node in self.plan.nodes if (waits := self.waits(node))}
         while True:
-            left = {node: kept for node, all in waits.items() if (kept := [wait for wait in all if wait.giver in waits])}
+            left = {node: kept for node, all in waits.items() if (kept := self._hopeless(node, all, waits.keys()))}
             if left == waits:
                 return left
             waits = left
+
+    def _hopeless(self, node: int, waits: list[Wait], stuck: Collection[int]) -> list[Wait]:
+        """Those of `waits` whose giver is stuck; [] if `node` can go on without them: one giver is enough for `merge` and `share`."""
+        kept = [wait for wait in waits if wait.giver in stuck]
+        fires = self.plan.nodes[node].fires
+        enough = fires == ANY and not waits[0].room or fires == ONE and waits[0].room
+        return [] if enough and len(kept) < len(waits) else kept
 
     # -- what is needed -------------------------------------------------------------------------------------------------------
 
@@ -123,8 +141,8 @@ class Look:
         return max(firings * edge.batch * edge.decimate - there, 1)
 
     def _steady(self, node: NodePlan) -> bool:
-        """One record per firing, so far."""
-        return node.style in ("plain", "coroutine") and not self._nodes[node.index]["skipped_firings"]
+        """One record per firing to each reader, so far."""
+        return node.fires == ALL and node.style in ("plain", "coroutine") and not self._nodes[node.index]["skipped_firings"]
 
 
 def blocked(plan: Plan, memory: Memory, stopping: bool = False) -> Problem | None:
@@ -154,12 +172,15 @@ def _chain(stuck: dict[int, list[Wait]]) -> list[Wait]:
 def _problem(look: Look, chain: list[Wait]) -> Problem:
     plan, first = look.plan, look.plan.edges[chain[0].edge]
     if not chain[0].room:
+        again = any(plan.nodes[plan.edges[wait.edge].node].fires == ANY for wait in chain)
         return Problem(
             code="deadlock",
             where=first.name,
             needed="a record",
             found=f"empty, and nobody can write one ({_told(plan, chain)})",
-            do="publish where a node of this loop returns SKIP, or give an edge of it one more `initial` record",
+            do="return STOP from a node of this loop when its work is done"
+            if again
+            else "publish where a node of this loop returns SKIP, or give an edge of it one more `initial` record",
             file=first.file,
             line=first.line,
         )

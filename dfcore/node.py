@@ -17,6 +17,7 @@ from .declared import LATER_NODE_OPTIONS, NODE_OPTIONS, Declared, check_keywords
 from .edge import End, connect, connect_all, is_end
 from .errors import GraphError, Problem, caller
 from .params import Params
+from .plan import ALL
 from .signature import Bounds, style_of
 
 __all__ = ["Bounds", "Collector", "Emitter", "Node", "Router"]
@@ -46,6 +47,7 @@ class Node(Live):
     """The base of the three roles. Made by calling its class; connected with `to`, `|`, or by calling it with sources."""
 
     _role = ""
+    _fires = ALL
 
     def __new__(cls, *args: Any, **keywords: Any) -> Self:
         node = super().__new__(cls)
@@ -55,8 +57,8 @@ class Node(Live):
 
     def __init_subclass__(cls, **keywords: Any) -> None:
         super().__init_subclass__(**keywords)
-        for owner in cls.__mro__ if cls.__module__ != __name__ else ():
-            if owner.__module__ == __name__:  # from here on the names are ours
+        for owner in cls.__mro__:
+            if owner.__module__.partition(".")[0] == __package__:  # from here on the names are ours
                 break
             for name in RESERVED.intersection(vars(owner)):
                 raise _reserved_error(cls, name, caller())

@@ -19,6 +19,10 @@ EVERY, LATEST, PARAMETER = "every", "latest", "parameter"
 #: Which word of the run's line says that the run is paused, and since when; the others are in `control.py`.
 PAUSED = 4
 
+#: A node fires on one record of each triggering input and gives to every reader; or on a record of any input (`merge`); or it gives
+#: to one reader, which has room (`share`).
+ALL, ANY, ONE = "all", "any", "one"
+
 #: Lease words of a reader beyond the one it needs while it reads: how many kept views an input may have.
 KEEP = 2
 
@@ -70,6 +74,7 @@ class NodePlan:
     on_deadline: str  # "count" | "safe" | "error"
     cost_ns: Any  # number, sequence, or function of the rng
     zero: bool
+    fires: str = ALL  # ALL | ANY | ONE
     ends_with_stop: bool  # all triggering inputs are feedback: nobody else would end it
     on_error: str = "stop"  # "stop" | "skip" | "retry" | "emit": then the last output is that of errors
     errors: tuple[type[BaseException], ...] = ()
@@ -209,6 +214,8 @@ class Plan:
         pace = "on its inputs" if node.role != "emitter" else "by itself"
         if node.period_ns is not None:
             pace = f"every {node.period_ns[0] / node.period_ns[1] / 1e6:g} ms"
+        elif node.fires != ALL:
+            pace = "on any input" if node.fires == ANY else "if one reader has room"
         return node.name, self.contexts[node.context].name, node.rank, node.role, pace, ", ".join(node.input_names)
 
     def _output_row(self, output: OutputPlan) -> tuple[object, ...]:

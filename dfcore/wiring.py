@@ -18,7 +18,7 @@ from .declared import EDGE_OPTIONS, Declared
 from .edge import Edge, input_names
 from .errors import DtypeError, Problem, did_you_mean
 from .params import converted, fit
-from .plan import EVERY, LATEST, PARAMETER
+from .plan import ANY, EVERY, LATEST, ONE, PARAMETER
 from .signature import LONGEST_S, InputSpec, ParameterSpec, finite
 
 ON_FULL = ("wait", "drop_new", "drop_oldest", "error")
@@ -91,6 +91,7 @@ def check_wires(books: Sequence[Declared], edges: Sequence[Edge], wires: Sequenc
         yield from _check_dtype(item)
         yield from _check_place(item)
         yield from _check_combination(item)
+        yield from _check_relay(item)
         yield from _check_initial(item)
         yield from _check_writer(item)
 
@@ -165,10 +166,8 @@ def _check_dtype(item: Wire) -> Iterator[Problem]:
         return
     if isinstance(spec, ParameterSpec) and (spec.low, spec.high) != (None, None) and found.base.kind not in "biuf":
         yield edge.problem("bounds", f"numbers for `{spec.name}`, which has Bounds", dtypes.describe(found), "remove the Bounds")
-    if spec.dtype is None:
-        return
-    needed = dtypes.stored(spec.dtype)
-    if needed == found:
+    needed = item.target.passed_dtype() if item.target.passes_on else spec.dtype and dtypes.stored(spec.dtype)
+    if needed is None or needed == found:
         return
     lines = "".join(f"\n       {line}" for line in dtypes.difference(needed, found).splitlines())
     what = f"dtype {dtypes.describe(needed)} of `{item.target.name}.{spec.name}`"
@@ -241,6 +240,23 @@ def _check_combination(item: Wire) -> Iterator[Problem]:
     if option(edge, "on_stale") == "safe" and not hasattr(target.node, "safe"):
         needed, do = f'a method `safe` of `{target.name}` for on_stale="safe"', f"define it in {type(target.node).__name__}"
         yield edge.problem("option", needed, "none", do)
+
+
+def _check_relay(item: Wire) -> Iterator[Problem]:
+    """`merge` and `share` pass on records as they are, and `share` gives each to a reader with room, which waits for no other."""
+    edge = item.edge
+    for name in ("batch", "window") if item.target.passes_on else ():
+        if option(edge, name) != EDGE_OPTIONS[name]:
+            found, do = f"{name}={option(edge, name)!r}", f"put {name} on the edge behind it"
+            yield edge.problem("option", f"single records into `{item.target.name}`, which passes them on", found, do)
+    if item.target.node._fires == ANY and option(edge, "max_age_s") is not None:
+        found, do = f"max_age_s={option(edge, 'max_age_s')!r}", "put max_age_s on the edge behind it: records keep their origin_ns"
+        yield edge.problem("option", f"no age into `{item.target.name}`", found, do)
+    if item.source.node._fires == ONE and (item.policy != EVERY or option(edge, "on_full") not in (None, "wait")):
+        kind = f"on_full={option(edge, 'on_full')!r}" if item.policy == EVERY else f"policy {item.policy!r}"
+        found = kind if not item.is_parameter else f"the parameter `{item.spec.name}`"
+        do = "leave it out: a reader that drops always has room"
+        yield edge.problem("option", f"an edge that waits behind `{item.source.name}`", found, do)
 
 
 def _check_initial(item: Wire) -> Iterator[Problem]:

@@ -6,7 +6,7 @@ import time
 import numpy as np
 import pytest
 
-from dfcore import STOP, Collector, Emitter, Graph, collect, emit, router
+from dfcore import STOP, Collector, Emitter, Graph, collect, emit, router, share
 
 FRAME = [("i", "i8"), ("v", "f8", (20000,))]
 
@@ -61,6 +61,26 @@ def test_a4_each_reader_gets_every_record(driver):
     driver.run(graph)
     assert list(range(100)) == left.records.tolist()
     assert list(range(100)) == right.records.tolist()
+
+
+def test_a4_share_gives_each_record_to_one_reader(driver):
+    """A4: through `share()` two readers of 0..99 have no record in common, and all of them together."""
+    with Graph() as graph:
+        with driver.at(graph, "a"):
+            source, deal = emit(range(100), "i8"), share()
+        with driver.at(graph, "b"):
+            left = collect(name="left")
+        with driver.at(graph, "c"):
+            right = collect(name="right")
+    source.to(deal)
+    deal.to(left)
+    deal.to(right)
+    report = driver.run(graph)
+    one, other = left.records.tolist(), right.records.tolist()
+    assert list(range(100)) == sorted(one + other)
+    assert (sorted(one), sorted(other)) == (one, other)
+    assert [len(one), len(other)] == [report.edges[f"share -> {name}"].read for name in ("left", "right")]
+    assert 100 == sum(edge.written for name, edge in report.edges.items() if name.startswith("share"))
 
 
 @router("i8")

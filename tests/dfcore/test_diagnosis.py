@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dfcore import SKIP, Collector, Graph, GraphError, Router, emit
+from dfcore import SKIP, Collector, Graph, GraphError, Router, collect, emit, merge, share
 from dfcore.compiler import compile
 from dfcore.counters import EDGE_COUNTERS, ENDED, NODE_COUNTERS, OPEN, RUNNING
 from dfcore.diagnosis import blocked, busy_emitters, hand_of
@@ -264,3 +264,50 @@ def test_what_a_context_has_in_hand():
     bench.nodes["a"]["in_flight"] = 1
     assert {0: 0} == busy_emitters(bench.plan, bench.memory)
     assert ("a", 0, None) == hand_of(bench.plan, bench.memory, 0)
+
+
+def shared(others):
+    """Items -> a share -> a join of its records with every tenth item, and `others` that read of the share too."""
+    with Graph("shared") as graph:
+        source, deal, join, picky = emit(range(40), dtype="i8", name="a"), share(), Join(name="c"), Picky(name="b")
+        source.to(deal, depth=1).to(join["x"], depth=1)
+        source.to(picky, depth=1).to(join["y"])
+        for number in range(others):
+            deal.to(collect(name=f"out{number}"))
+    return graph
+
+
+def test_a_share_is_stuck_if_all_of_its_readers_are():
+    """One reader that goes on is enough; without one, the chain goes through the share."""
+    assert 4 == shared(others=1).run(clock="virtual").nodes["c"].firings
+    problem = deadlock_of(shared(others=0))
+    assert "share -> c.x" in problem.found + problem.where
+    assert problem.needed.startswith("a depth of more than 1")
+
+
+def test_a_merge_is_never_what_a_deadlock_waits_for_while_one_input_lives():
+    """It takes what comes, from whichever input: ratios that would stop a join do not stop it."""
+    with Graph("merged") as graph:
+        source, batch, both, out = emit(range(100), dtype="i8", name="a"), Sum(name="b"), merge(), collect()
+        source.to(both, depth=1)
+        source.to(batch, batch=100).to(both)
+        both.to(out)
+    assert 101 == graph.run(clock="virtual").nodes["collect"].firings
+    assert () == graph.plan().warnings
+
+
+class Skips(Sum):
+    """Keeps everything for itself."""
+
+    def compute(self, x):
+        """Nothing."""
+        return SKIP
+
+
+def test_a_loop_of_work_that_is_done_says_so():
+    """A merge keeps a loop open for what comes round; when nothing can, that is a deadlock with its own advice."""
+    with Graph("work") as graph:
+        source, both, skips = emit([3, 10], dtype="i8", name="a"), merge(), Skips(name="b")
+        source.to(both).to(skips)
+        graph.connect(skips, both, initial=[1])
+    assert "return STOP from a node of this loop when its work is done" == deadlock_of(graph).do
