@@ -53,7 +53,7 @@ def merged(sources, reader=None, room=16, **options):
 
 def test_merge_is_in_order_of_arrival_and_ties_go_to_the_first_input():
     """RULES 19: the head published first, of two published together that of the lower input."""
-    a = emit(range(0, 8), "i8", rate_hz=10, name="a")
+    a = emit(range(8), "i8", rate_hz=10, name="a")
     b = emit(range(100, 104), "i8", rate_hz=5, name="b")
     out, report = merged([b, a])
     assert [100, 0, 1, 101, 2, 3, 102, 4, 5, 103, 6, 7] == out.records.tolist()
