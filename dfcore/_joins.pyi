@@ -1,9 +1,12 @@
-from typing import Self, final
+from typing import Any, Self, final
+
+from typing_extensions import disjoint_base
 
 from ._ends import Input, Output
 
+@disjoint_base
 class Join:
-    def __new__(cls, inputs: list[Input]) -> Self: ...
+    def __new__(cls, inputs: list[Input], *rule: Any) -> Self: ...
 
 @final
 class Merge(Join): ...

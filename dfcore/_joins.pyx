@@ -33,7 +33,7 @@ cdef PyObject **pointers(list ends) except NULL:
 cdef class Join:
     """Which records of `inputs` a firing takes. `look` answers READY, WAITS (for `missing`) or OVER: no firing will come."""
 
-    def __cinit__(self, list inputs):
+    def __cinit__(self, list inputs, *rule):
         self.ends, self.count = inputs, len(inputs)
         self.inputs = pointers(inputs)
 
