@@ -139,7 +139,7 @@ class Declared:
             if source.passes_on:
                 found = source.passed_dtype(seen | {self.serial})
             else:
-                found = source._outputs.get(edge.source.name or next(iter(source._outputs), ""))
+                found = source.published.get(edge.source.name or next(iter(source._outputs), ""))
             if found is not None:
                 return found
         return self._outputs.get(ONLY_OUTPUT)
