@@ -29,3 +29,5 @@ from .sentinels import SKIP as SKIP
 from .sentinels import STOP as STOP
 from .signature import Bounds as Bounds
 from .stats import Report as Report
+from .top import default_graph as default_graph
+from .top import top_graph as top_graph

@@ -32,23 +32,44 @@ _PARAMS_NAMES = frozenset(dir(Params))
 _MOST_LOOKED_AT = 1000  # items of a container: longer ones hold data
 
 
+def check_part(graph: Declaration) -> Problem | None:
+    """A graph that is a part does not run by itself."""
+    if graph._members.graph is None:
+        return None
+    whole = graph._whole.name
+    do = f"run `{whole}`, or make it outside: with top_graph(): ..."
+    return _graph_problem(graph, "part", "an outermost graph to run", f"a part of graph `{whole}`", do)
+
+
 def check_graph(graph: Declaration) -> Iterator[Problem]:
     """Nothing to run, and names that are not unique."""
     books = graph._books
     if not books:
-        free = sorted((node._declared for node in free_nodes), key=lambda book: book.serial)
+        free = sorted((node._declared for node in free_nodes if isinstance(node, Node)), key=lambda book: book.serial)
         names = ", ".join(f"`{book.name}`" for book in free[:10]) + (", …" if len(free) > 10 else "")
         do = f"take these free nodes in: {names}" if free else "make nodes inside `with graph:`"
-        members = graph._members
-        yield Problem(code="empty", where=f"graph {graph.name}", needed="nodes to run", found="empty", do=do,
-                      file=members.file, line=members.line)  # fmt: skip
+        yield _graph_problem(graph, "empty", "nodes to run", "empty", do)
     same = defaultdict(list)
     for book in books:
         same[book.name].append(book)
-    for name, twins in same.items():
+    for twins in same.values():
         for twin in twins[1:]:
             first = f"also the name of the node made in {twins[0].file}:{twins[0].line}"
-            yield twin.problem("name", "a name of its own in the graph", first, f'rename it: name="{name}_2"')
+            yield twin.problem("name", "a name of its own in the graph", first, f'rename it: name="{twin.base_name}_2"')
+    for part in graph._parts:
+        if any(sign in part._members.base_name for sign in _FORBIDDEN):
+            needed = "a name without " + " ".join(repr(sign) for sign in _FORBIDDEN)
+            yield _graph_problem(part, "name", needed, repr(part._members.base_name), "rename it")
+    for each in (graph, *graph._parts):
+        for label in sorted(each._members.exposed.keys() & each._names.values()):
+            needed, found = "names of their own for the ends that it exposes, and for its nodes", f"`{label}` for both"
+            yield _graph_problem(each, "name", needed, found, "rename one of the two")
+
+
+def _graph_problem(graph: Declaration, code: str, needed: str, found: str, do: str) -> Problem:
+    members = graph._members
+    where = f"graph {graph.name}"
+    return Problem(code=code, where=where, needed=needed, found=found, do=do, file=members.file, line=members.line)
 
 
 def check_node(book: Declared) -> Iterator[Problem]:
@@ -70,8 +91,10 @@ def check_context(context: Context, cpus: Collection[int]) -> Iterator[Problem]:
         return Problem(code="context", where=f"context {context.name}", needed=needed, found=str(found), do=do,
                        file=context.file, line=context.line)  # fmt: skip
 
-    if not isinstance(context.name, str) or not context.name or context.name == INLINE:
-        yield problem("a name of its own", repr(context.name), f"rename it; nodes of no context are called `{INLINE}`")
+    if not isinstance(context.own_name, str) or context.own_name in ("", INLINE):
+        yield problem("a name of its own", repr(context.own_name), f"rename it; nodes of no context are called `{INLINE}`")
+    elif "/" in context.own_name:
+        yield problem("a name without '/', which stands behind the name of a part", repr(context.own_name), "rename it")
     if context.kind not in ("process", "thread"):
         yield problem('kind "process" or "thread"', repr(context.kind), "choose one; nodes of no context run in the caller")
     numbers = cpu_numbers(context.cpu)
@@ -233,7 +256,7 @@ def _check_references(book: Declared) -> Iterator[Problem]:
             yield book.problem("reference", needed, repr(value), "keep graphs out of nodes")
         for other in _nodes_in(value):
             there = other._declared
-            if there.graph is book.graph and there.context is not book.context:
+            if there.outermost is book.outermost and there.context is not book.context:
                 needed = f"`{attribute}` to refer to nodes of its own context `{_context_name(book)}`"
                 found = f"`{there.name}` of context `{_context_name(there)}`"
                 yield book.problem("reference", needed, found, "connect them with an edge, or put them in one context")

@@ -15,7 +15,7 @@ import numpy as np
 
 from . import dtypes, machine
 from .advice import advise, advise_for_real_time
-from .checks import INLINE, check_context, check_graph, check_node, cpu_numbers, option, period_ns
+from .checks import INLINE, check_context, check_graph, check_node, check_part, cpu_numbers, option, period_ns
 from .declared import ONLY_OUTPUT, Declared
 from .errors import GraphError, Problem
 from .graph import Context, Declaration
@@ -24,7 +24,7 @@ from .loops import cycles, feedback, ranks
 from .plan import EVERY, KEEP, ONE, PARAMETER, ContextPlan, EdgePlan, Layout, NodePlan, OutputPlan, ParameterPlan, Plan
 from .signature import ParameterSpec
 from .tombstones import carriers, check_readers
-from .wiring import Wire, check_wires, default_depth, wire
+from .wiring import Wire, check_wires, default_depth, inside_and_out, wire
 from .wiring import option as edge_option
 
 SETTINGS = "settings"
@@ -66,12 +66,15 @@ def compile(graph: Declaration) -> Plan:
 
 
 def _checked(graph: Declaration) -> _Draft:
+    if (part := check_part(graph)) is not None:
+        raise GraphError(part)
     books, problems = graph._books, list(check_graph(graph))
     for context in graph._contexts:
         problems += check_context(context, machine.cpus())
     for book in books:
         problems += check_node(book)
-    edges = graph.edges
+    edges, outside = inside_and_out(graph)
+    problems += outside
     wires = wire(edges, problems)
     problems += check_wires(books, edges, wires)
     draft = _Draft(books, [context for context in graph._contexts if any(book.context is context for book in books)], wires)

@@ -1,8 +1,8 @@
 """What is declared about a node, and which graph is open: the memory behind `node.py`, `edge.py` and `graph.py`.
 
-Laws: a node belongs to at most one graph; it is taken in by the innermost open `with` block, by `add`, or by connecting it to a
-member, together with the free nodes it is connected to. A running graph is not changed. Mistakes are kept as problems until
-the compiler reports all of them. Knows nothing of user classes: it keeps what they said.
+Laws: a member, a node or a graph that is a part, belongs to at most one graph; it is taken in by the innermost open `with` block,
+by `add`, or by connecting it to a member, together with the free members it is connected to. A running graph is not changed.
+Mistakes are kept as problems until the compiler reports all of them. Knows nothing of user classes: it keeps what they said.
 """
 
 from __future__ import annotations
@@ -63,26 +63,81 @@ ERROR_OUTPUT = "error"
 
 #: Graph and context of each open `with` block of this thread or task, innermost last.
 open_blocks: ContextVar[tuple[tuple[Declaration, Context | None], ...]] = ContextVar("open_blocks", default=())
-#: Nodes that belong to no graph, weakly.
-free_nodes: WeakSet[Node] = WeakSet()
+#: Nodes and graphs that belong to no graph, weakly.
+free_nodes: WeakSet[Node | Declaration] = WeakSet()
 #: Order of creation of everything that is declared.
 next_serial = itertools.count().__next__
 
 
-class Declared:
-    """What is declared about one node.
+class Member:
+    """What a graph consists of: a node, or a graph that is a part of it.
 
-    Attributes: `serial` (order of creation), `file` and `line` (where it was made), `role`, `graph`, `context` (None: inline),
-    `options` as given, `edges` (all that touch it, in order of
-    creation), `problems`, `result` (what its `close` returned in the last run).
+    Attributes: `serial` (order of creation), `file` and `line` (where it was made), `graph` (None: free), `own_context` (the one
+    it was put into itself).
     """
 
-    def __init__(self, node: Node, place: tuple[str, int]):
-        self.node = node
+    def __init__(self, node: Node | Declaration, place: tuple[str, int]):
+        self.node: Any = node
         self.serial = next_serial()
         self.file, self.line = place
         self.graph: Declaration | None = None
-        self.context: Context | None = None
+        self.own_context: Context | None = None
+
+    @property
+    def base_name(self) -> str:
+        """The name that it would have if it were the only one of its kind."""
+        raise NotImplementedError
+
+    @property
+    def fixed(self) -> bool:
+        """Whether it keeps its name whatever the others are called."""
+        return False
+
+    @property
+    def touching(self) -> list[Edge]:
+        """The edges of all nodes in it."""
+        raise NotImplementedError
+
+    @property
+    def name(self) -> str:
+        """Its full name, `arm/observer`: unique in the outermost graph unless two were given the same."""
+        return self.base_name if self.graph is None else self.graph._prefix + self.graph._names[self.serial]
+
+    @property
+    def context(self) -> Context | None:
+        """Its own context, else that of the graph it is a part of; None: inline."""
+        if self.own_context is not None or self.graph is None:
+            return self.own_context
+        return self.graph._members.context
+
+    @property
+    def outermost(self) -> Member:
+        """The free member it lies in: itself if it is free."""
+        member = self
+        while member.graph is not None:
+            member = member.graph._members
+        return member
+
+    @property
+    def running(self) -> bool:
+        """Whether the graph it lies in is running."""
+        return False
+
+    def refuse_change(self) -> None:
+        """Raise GraphError if its graph is running."""
+        if self.graph is not None:
+            self.graph._refuse_change()
+
+
+class Declared(Member):
+    """What is declared about one node.
+
+    Attributes: those of a member, `role`, `options` as given, `outputs` (name -> stored dtype, None if it was refused), `edges`,
+    `problems`, `result` (what its `close` returned in the last run).
+    """
+
+    def __init__(self, node: Node, place: tuple[str, int]):
+        super().__init__(node, place)
         self.options: dict[str, Any] = {}
         self._outputs: dict[str, np.dtype[Any] | None] = {}
         self.edges: list[Edge] = []
@@ -94,26 +149,34 @@ class Declared:
 
     def __getstate__(self) -> dict[str, Any]:
         """What a copy in another process needs; it belongs to no graph there."""
-        keep = {**self.__dict__, "_outputs": self.outputs, "graph": None, "context": None, "edges": [], "result": None, "_signature": None}
-        return {**keep, "_name": self.name}
+        keep = {**self.__dict__, "_outputs": self.outputs, "graph": None, "own_context": None, "edges": [], "result": None}
+        return {**keep, "_signature": None, "_name": self.name}
 
     @property
     def role(self) -> str:
         """`"emitter"`, `"router"` or `"collector"`."""
-        return self.node._role
+        return str(self.node._role)
+
+    @property
+    def fixed(self) -> bool:
+        """Whether its name was given."""
+        return self.options.get("name") is not None
 
     @property
     def base_name(self) -> str:
-        """The name that the node would have if it were the only one of its kind."""
+        """The name given, else the class name in snake case."""
         given = self.options.get("name")
         return given if isinstance(given, str) and given.strip() else snake_case(type(self.node).__name__)
 
     @property
     def name(self) -> str:
-        """Its name, unique in its graph unless two were given the same."""
-        if self._name is not None:
-            return self._name
-        return self.graph._names[self.serial] if self.graph is not None else self.base_name
+        """Its full name, also in a copy that runs elsewhere."""
+        return super().name if self._name is None else self._name
+
+    @property
+    def touching(self) -> list[Edge]:
+        """Its edges."""
+        return self.edges
 
     @property
     def published(self) -> dict[str, np.dtype[Any] | None]:
@@ -181,11 +244,6 @@ class Declared:
         while frame is not None and frame.f_code not in self.graph._codes:
             frame = frame.f_back  # type: ignore[assignment]
         return frame is not None
-
-    def refuse_change(self) -> None:
-        """Raise GraphError if the node's graph is running."""
-        if self.graph is not None:
-            self.graph._refuse_change()
 
     def fed_by(self, end: str) -> Edge | None:
         """The first edge into the input or parameter `end`."""
@@ -260,26 +318,33 @@ def check_keywords(
         raise GraphError(problems)
 
 
-def enrol(node: Node, book: Declared) -> None:
-    """Let a new node belong to the innermost open block; outside any it is free."""
+def enrol(member: Member) -> None:
+    """Let a new member belong to the innermost open block; outside any it is free."""
     blocks = open_blocks.get()
     if not blocks:
-        free_nodes.add(node)
+        free_nodes.add(member.node)
         return
     graph, context = blocks[-1]
     graph._refuse_change()
-    graph._take_in(book, context)
+    graph._take_in(member, context)
 
 
-def connected_free(book: Declared) -> Iterator[Declared]:
-    """`book` and every free node that it is connected to, directly or through other free nodes."""
-    seen, todo = {book.serial}, [book]
+def forget(member: Member) -> None:
+    """Have nobody know a member whose constructor failed."""
+    free_nodes.discard(member.node)
+    if member.graph is not None:
+        member.graph._let_go(member)
+
+
+def connected_free(member: Member, home: Declaration) -> Iterator[Member]:
+    """A free member and all others that it is connected to, directly or through other free ones, but not where `home` lies in."""
+    seen, todo = {home._members.outermost.serial, member.serial}, [member]
     while todo:
         here = todo.pop()
         yield here
-        for edge in here.edges:
-            for other in (edge.source.book, edge.target.book):
-                if other.graph is None and other.serial not in seen:
+        for edge in here.touching:
+            for other in (edge.source.book.outermost, edge.target.book.outermost):
+                if other.serial not in seen:
                     seen.add(other.serial)
                     todo.append(other)
 

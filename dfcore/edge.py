@@ -1,21 +1,33 @@
 """Ends and edges: how one output is connected to one input.
 
-Laws: the four spellings of connecting are one function, `connect`; it never loses an edge that was written, not even a wrong
-one, so that the compiler can report everything at once. Where an end stands says whether it is an output or an input.
+Laws: the four spellings of connecting are one function, `connect`; it never loses an edge between nodes that was written, not even
+a wrong one, so that the compiler can report everything at once. Where an end stands says whether it is an output or an input. An
+edge always joins two nodes: a graph that is connected like a node stands for ends of nodes inside of it.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from .declared import EDGE_OPTIONS, LATER_EDGE_OPTIONS, ONLY_OUTPUT, Declared, check_keywords, connected_free, next_serial
+from .declared import (
+    EDGE_OPTIONS,
+    LATER_EDGE_OPTIONS,
+    ONLY_OUTPUT,
+    Declared,
+    Member,
+    check_keywords,
+    connected_free,
+    next_serial,
+)
 from .errors import GraphError, Problem, caller
 
 if TYPE_CHECKING:
     from .graph import Declaration
     from .node import Node
+
+    Target: TypeAlias = "Node | End | Declaration"
 
 
 class End:
@@ -32,19 +44,28 @@ class End:
         return self.node._declared
 
     @property
+    def member(self) -> Member:
+        """What was connected, as far as graphs go: the node, or the graph that exposes the end."""
+        return self.book
+
+    def on(self, side: str, place: tuple[str, int]) -> End:
+        """This end as the `"source"` or `"target"` of an edge. Raises GraphError: it cannot be that."""
+        return self
+
+    @property
     def dtype(self) -> np.dtype[Any] | None:
         """The stored dtype, if it is an output."""
         return self.book.published.get(self.name or ONLY_OUTPUT)
 
-    def to(self, target: Node | End, **edge: Any) -> Node:
+    def to(self, target: Target, **edge: Any) -> Any:
         """Connect this output to `target` and return the node of the target. Options as for `Node.to`."""
         return connect(self, target, edge)
 
-    def __or__(self, target: Node | End) -> Node:
+    def __or__(self, target: Target) -> Any:
         return connect(self, target, {}) if is_end(target) else NotImplemented
 
     def __repr__(self) -> str:
-        return f"{self.book.name}.{self.name}"
+        return self.book.name if self.name is None else f"{self.book.name}.{self.name}"
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, End) and other.node is self.node and other.name == self.name
@@ -98,7 +119,7 @@ class Edge:
 
 def is_end(value: object) -> bool:
     """Whether `value` can stand on one side of an edge."""
-    return isinstance(value, End) or isinstance(getattr(type(value), "_declared", None), property)
+    return isinstance(value, End) or hasattr(type(value), "_stands_for")
 
 
 def input_names(book: Declared) -> list[str]:
@@ -117,62 +138,70 @@ def _variadic_count(book: Declared, name: str) -> int:
     return max(least, sum(end.startswith(f"{name}[") for end in ends))
 
 
-def connect(source: Any, target: Any, options: dict[str, Any], graph: Declaration | None = None) -> Node:
-    """Connect an output to an input, take free nodes into the graph, and return the node of the target.
+def connect(source: Any, target: Any, options: dict[str, Any], graph: Declaration | None = None) -> Any:
+    """Connect an output to an input, take free members into the graph, and return the node (or graph) of the target.
 
     Raises:
-        GraphError: not ends of nodes, nodes of two graphs, an unknown keyword, or a graph that is running.
+        GraphError: not ends, members of two graphs, an unknown keyword, or a graph that is running.
     """
     place = caller()
     start, stop = _as_end(source, "source", place), _as_end(target, "target", place)
     check_keywords(options, EDGE_OPTIONS, LATER_EDGE_OPTIONS, lambda: f"{start.book.name} -> {stop.book.name}", place)
     home = _home(start, stop, graph, place)
-    edge = Edge(start, End(stop.node, _resolved(stop)), dict(options), place)
+    edge = Edge(End(start.node, start.name), End(stop.node, resolved(stop)), dict(options), place)
     for book in {start.book.serial: start.book, stop.book.serial: stop.book}.values():
         book.edges.append(edge)
     if home is not None:
-        for book in (start.book, stop.book):
-            if book.graph is None:
-                for free in list(connected_free(book)):
-                    home._take_in(free, None)
-    return stop.node
+        take_in(home, start.member, stop.member)
+    return stop.member.node
 
 
-def connect_all(node: Node, sources: tuple[Any, ...], named: dict[str, Any]) -> Node:
+def take_in(home: Declaration, *members: Member) -> None:
+    """Take free members into a graph, with the free ones they are connected to."""
+    for member in members:
+        if member.graph is None and member is not home._members.outermost:
+            for free in list(connected_free(member, home)):
+                home._take_in(free, None)
+
+
+def connect_all(node: Any, sources: tuple[Any, ...], named: dict[str, Any]) -> Any:
     """`node(a, b, name=c)`: connect by position, then by name."""
+    ends = {name: node[name] for name in named}
     for source in sources:
         connect(source, node, {})
-    for name, source in named.items():
-        connect(source, End(node, name), {})
+    for name, end in ends.items():
+        connect(named[name], end, {})
     return node
 
 
 def _as_end(value: Any, side: str, place: tuple[str, int]) -> End:
     if isinstance(value, End):
-        return value
+        return value.on(side, place)
     if is_end(value):
-        return End(value, None)
-    found = f"the class {value.__name__}" if isinstance(value, type) else repr(value)
+        found: End = value._stands_for(side, place)
+        return found
+    shown = f"the class {value.__name__}" if isinstance(value, type) else repr(value)
     do = f"call it first: {value.__name__}(...)" if isinstance(value, type) else "connect nodes to nodes"
-    raise GraphError(Problem(code="end", where=f"{side} of an edge", needed="a node or an end of one", found=found, do=do,
+    raise GraphError(Problem(code="end", where=f"{side} of an edge", needed="a node or an end of one", found=shown, do=do,
                              file=place[0], line=place[1]))  # fmt: skip
 
 
 def _home(start: End, stop: End, graph: Declaration | None, place: tuple[str, int]) -> Declaration | None:
-    """The graph that the edge will belong to; None while both ends are free."""
-    homes = {id(home): home for home in (graph, start.book.graph, stop.book.graph) if home is not None}
-    if len(homes) > 1:
-        names = ", ".join(f"`{home.name}`" for home in homes.values())
+    """The graph that takes free ends in; None while both are free."""
+    given = [] if graph is None else [graph._members]
+    for member in (start.book, stop.book, *given):
+        member.refuse_change()
+    homes = [*given, *(end.member.graph._members for end in (start, stop) if end.member.graph is not None)]
+    outermost = {member.outermost.serial: member.outermost for member in homes}
+    if len(outermost) > 1:
+        names = ", ".join(f"`{member.name}`" for member in outermost.values())
         where = f"{start.book.name} -> {stop.book.name}"
         raise GraphError(Problem(code="two-graphs", where=where, needed="both nodes in one graph", found=f"in {names}",
                                  do="make them in the same `with` block", file=place[0], line=place[1]))  # fmt: skip
-    for home in homes.values():
-        home._refuse_change()
-        return home
-    return None
+    return homes[0].node if homes else None
 
 
-def _resolved(stop: End) -> str | None:
+def resolved(stop: End) -> str | None:
     """The name of an input: a node stands for its first free input, `values` for the next free of `*values`."""
     book, signature = stop.book, stop.book.signature
     taken = {edge.target.name for edge in book.edges if edge.target.node is book.node}

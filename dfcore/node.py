@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from ._cell import Live
-from .declared import LATER_NODE_OPTIONS, NODE_OPTIONS, Declared, check_keywords, enrol, free_nodes
+from .declared import LATER_NODE_OPTIONS, NODE_OPTIONS, Declared, check_keywords, enrol, forget
 from .edge import End, connect, connect_all, is_end
 from .errors import GraphError, Problem, caller
 from .params import Params
@@ -33,6 +33,8 @@ _BOOK = "_Node__declared"
 
 
 if TYPE_CHECKING:
+    from .edge import Target
+
     reserved = property
 else:
 
@@ -52,7 +54,7 @@ class Node(Live):
     def __new__(cls, *args: Any, **keywords: Any) -> Self:
         node = super().__new__(cls)
         book = node.__dict__[_BOOK] = Declared(node, caller())
-        enrol(node, book)
+        enrol(book)
         return node
 
     def __init_subclass__(cls, **keywords: Any) -> None:
@@ -63,7 +65,7 @@ class Node(Live):
             for name in RESERVED.intersection(vars(owner)):
                 raise _reserved_error(cls, name, caller())
 
-    def to(self, target: Node | End, **edge: Any) -> Any:
+    def to(self, target: Target, **edge: Any) -> Any:
         """Connect this node's only output to `target` and return the node of the target, so that `a.to(b).to(c)` chains.
 
         Args:
@@ -99,7 +101,7 @@ class Node(Live):
         """Connect `sources` to this node by position and by name, with default options, and return this node."""
         return connect_all(self, sources, named)
 
-    def __or__(self, target: Node | End) -> Any:
+    def __or__(self, target: Target) -> Any:
         return connect(self, target, {}) if is_end(target) else NotImplemented
 
     def __getitem__(self, name: str) -> End:
@@ -112,7 +114,7 @@ class Node(Live):
         """Set options, the same that constructors and decorators take, and return this node.
 
         Args:
-            name: unique in its graph; by default the class or function name in snake case, `noise`, `noise_2`, ...
+            name: unique in its graph, without `/`; by default the class or function name in snake case, `noise`, `noise_2`, ...
             rate_hz: of an emitter: the k-th firing at k / rate after time 0. None (default): as fast as there is room.
             overrun: grid points missed because it was late or held back: `"skip"` (default) or `"catch_up"`; counted always.
             deadline_s: from when a firing is ready to its end; None (default): no deadline.
@@ -140,7 +142,7 @@ class Node(Live):
 
     @reserved
     def name(self) -> str:
-        """Its name, unique in its graph: as given, else the class or function name in snake case."""
+        """Its full name: as given, else the class or function name in snake case; `arm/observer` in a part called `arm`."""
         return self._declared.name
 
     @reserved
@@ -180,6 +182,10 @@ class Node(Live):
         """How a call of `compute` yields its result: "plain", "coroutine", "generator" or "async_generator"."""
         return style_of(self.compute)  # type: ignore[attr-defined]
 
+    def _stands_for(self, side: str, place: tuple[str, int]) -> End:
+        """The end that this node stands for on that side of an edge."""
+        return End(self, None)
+
     def _compute(self) -> Callable[..., Any]:
         """What a firing calls, with the inputs by position and the parameters by keyword."""
         function: Callable[..., Any] = self.compute  # type: ignore[attr-defined]
@@ -204,14 +210,8 @@ class Node(Live):
         try:
             self._declared.describe(dtype, outputs, keywords, caller())
         except BaseException:
-            self._forget()
+            forget(self._declared)
             raise
-
-    def _forget(self) -> None:
-        """Leave the graph: the constructor failed, so nobody will hold this node."""
-        free_nodes.discard(self)
-        if self._declared.graph is not None:
-            self._declared.graph._let_go(self._declared)
 
 
 #: All names that a subclass cannot use: those of the API, and what this package itself keeps on a node.

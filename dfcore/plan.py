@@ -1,7 +1,7 @@
 """The plan: the compiled graph, with every number decided. Frozen, printable, picklable.
 
 Data types only; `compiler.py` makes them, everything below a graph reads them. A plan knows nothing of node objects, processes
-or addresses: `nodes[i]` of the plan belongs to `graph.nodes[i]`, and offsets are relative to a segment.
+or addresses: `nodes[i]` of the plan belongs to the i-th node of the graph and its parts, in order of creation, and offsets are relative to a segment.
 """
 
 from __future__ import annotations

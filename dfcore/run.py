@@ -66,7 +66,7 @@ class Run:
 
     def _nodes_here(self) -> dict[int, Any]:
         """The nodes that fire in the calling thread: the inline ones, or all of them in virtual time."""
-        nodes = dict(enumerate(self.graph.nodes))
+        nodes = dict(enumerate(self.graph._nodes))
         return nodes if self.clock != "real" else {index: nodes[index] for index in self.plan.contexts[0].nodes}
 
     # -- the four ways to run -------------------------------------------------------------------------------------------------
@@ -255,7 +255,7 @@ class Run:
         """Map the memory, hand the parameters over."""
         self.graph._running = True
         try:
-            self.nodes = dict(enumerate(self.graph.nodes))
+            self.nodes = dict(enumerate(self.graph._nodes))
             for node in self.nodes.values():
                 node._declared.result = None
             for index, node in self.nodes.items():

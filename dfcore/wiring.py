@@ -17,6 +17,8 @@ from . import dtypes
 from .declared import EDGE_OPTIONS, Declared
 from .edge import Edge, input_names
 from .errors import DtypeError, Problem, did_you_mean
+from .exposed import outside_name
+from .graph import Declaration
 from .params import converted, fit
 from .plan import ANY, EVERY, LATEST, ONE, PARAMETER
 from .signature import LONGEST_S, InputSpec, ParameterSpec, finite
@@ -71,6 +73,19 @@ def wire(edges: Sequence[Edge], problems: list[Problem]) -> list[Wire]:
         if output is not None and entry is not None:
             wires.append(Wire(edge, edge.source.book, output, edge.source.book.published[output], edge.target.book, *entry))
     return wires
+
+
+def inside_and_out(graph: Declaration) -> tuple[list[Edge], list[Problem]]:
+    """The edges between nodes of a graph, and a problem for each that leads out of it: to something free that is no member yet."""
+    inside, problems = [], []
+    for edge in graph._edges:
+        outer = [book for book in (edge.source.book, edge.target.book) if book.outermost is not graph._members]
+        if outer:
+            needed, found = f"both ends inside of graph `{graph.name}`", f"`{outer[0].name}` outside of it"
+            problems.append(edge.problem("outside", needed, found, "add both to one graph"))
+        else:
+            inside.append(edge)
+    return inside, problems
 
 
 def check_wires(books: Sequence[Declared], edges: Sequence[Edge], wires: Sequence[Wire]) -> Iterator[Problem]:
@@ -146,11 +161,11 @@ def _check_connected(book: Declared) -> Iterator[Problem]:
     fed = {edge.target.name for edge in book.edges if edge.target.node is book.node}
     for name in input_names(book):
         if name not in fed and book.role != "emitter":
-            do = f'connect a node to {book.name}["{name}"]'
+            do = f"connect a node to {outside_name(book, name)}"
             yield book.problem("unconnected", f"an edge into its input `{name}`", "not connected", do)
     for name, spec in book.signature.parameters.items():
         if spec.required and name not in fed:
-            do = f'connect a node to {book.name}["{name}"], or give it a default'
+            do = f"connect a node to {outside_name(book, name)}, or give it a default"
             yield book.problem("unconnected", f"an edge into its parameter `{name}`, which has no default", "not connected", do)
 
 

@@ -170,15 +170,6 @@ def test_a_node_is_in_one_context():
         graph.context("control").add(node)
 
 
-def test_a_graph_inside_a_graph_is_not_in_this_version():
-    """It says so instead of doing something else."""
-    with (
-        Declaration("outer"),
-        pytest.raises(GraphError, match="graph inner: needed a graph outside of other graphs, was made inside"),
-    ):
-        Declaration("inner")
-
-
 def test_a_running_graph_cannot_be_changed():
     """Neither nodes, nor edges, nor contexts, nor options; what is there can still be looked up."""
     with Declaration() as graph:
@@ -226,14 +217,14 @@ def test_names_of_a_graph_cannot_be_assigned_over():
 
 
 def test_a_subclass_may_forget_to_call_the_constructor():
-    """It is then simply called `graph`."""
+    """It is then called like its class."""
 
     class Forgetful(Declaration):
         def __init__(self):
             with self:
                 self.node = noise()
 
-    assert (["noise"], "graph") == (names(Forgetful()), Forgetful().name)
+    assert (["noise"], "forgetful") == (names(Forgetful()), Forgetful().name)
 
 
 def test_a_graph_has_a_name():

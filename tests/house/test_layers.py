@@ -14,11 +14,11 @@ ROOT = pathlib.Path(__file__).parents[2]
 FLOORS = {
     0: "errors clock sentinels tables counters pickles pipe _ring.h _bell.h _counters.h _firing.h _digest.h _arena.h",
     1: "progress waiting dtypes values _scalar _record _ring _arena _bell _process machine",
-    2: "plan signature params declared edge node functions graph _sink _window _joins _ends _parameters _onerror _cell _scheduler",
+    2: "plan signature params declared edge node functions graph _sink _window _joins _ends _parameters _onerror _cell _scheduler exposed listing",
     3: "reading feed compiler checks wiring tombstones advice loops layout memory interpreter",
     4: "context worker stats histogram tell aio life control sight diagnosis _driver",
     5: "inline inworld supervisor watcher places signals launch",
-    6: "run running door ready relays __init__",
+    6: "run running door top ready relays __init__",
     7: "_pull _ahead",  # what `dfcore.pipes` stands on
 }
 FLOOR = {name: floor for floor, names in FLOORS.items() for name in names.split()}
