@@ -51,7 +51,7 @@ class Look:
             return self._blocked_by(node)  # it had its records, or is between two yields, or flushes
         if node.fires == ANY:
             return [] if any(self._there(edge) for edge in node.inputs) else self._still_open(node)
-        if any(self._over(edge) or self._ages(edge) for edge in node.inputs) or self._suspended(node):
+        if any(self.over(edge) or self._ages(edge) for edge in node.inputs) or self._suspended(node):
             return []
         records = list(self._record_waits(node))
         room = [] if node.fires == ONE else self._room_waits(node)
@@ -98,7 +98,8 @@ class Look:
             return False
         return self._buffered[index] == edge.batch or bool(edge.partial and words.closed and self._buffered[index])
 
-    def _over(self, index: int) -> bool:
+    def over(self, index: int) -> bool:
+        """Whether the stream of an edge has ended, and nothing of it is left."""
         return self._words[index].closed and not self._there(index)
 
     def _ages(self, index: int) -> bool:

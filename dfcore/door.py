@@ -5,16 +5,22 @@ Laws: one run at a time; a run that ended, however it ended, has left a report (
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from .compiler import compile
+from .errors import GraphError, Problem
 from .graph import Declaration
+from .monitor import Wish
+from .node import Node
 from .plan import Plan
 from .run import Run
 from .running import Running
+from .signature import LONGEST_S, finite
 from .stats import Report
+from .why import Why, at_rest
 
-_RUN, _REPORT = "_Graph__run", "_Graph__report"
+_RUN, _REPORT, _MONITOR = "_Graph__run", "_Graph__report", "_Graph__monitor"
 
 
 class Graph(Declaration):
@@ -29,7 +35,13 @@ class Graph(Declaration):
     """
 
     def run(
-        self, duration_s: float | None = None, *, clock: Any = None, seed: int = 0, digest: bool | None = None
+        self,
+        duration_s: float | None = None,
+        *,
+        clock: Any = None,
+        seed: int = 0,
+        digest: bool | None = None,
+        progress: bool = False,
     ) -> Report:
         """Run in the calling thread until all nodes have ended, and return the report.
 
@@ -39,24 +51,38 @@ class Graph(Declaration):
                 does not reach `time.sleep` or devices, which a `World` does); or a world.
             seed: of every node's `rng`.
             digest: whether to digest every edge; None: in virtual time only.
+            progress: draw a bar, of run time or, without a duration, of records, where standard error is a terminal.
         Raises:
             GraphError: the declaration is wrong (nothing has started), or its edges deadlock.
             NodeFailed: a node raised. ContextDied: a process ended by itself.
+            ImportError: `progress` on a terminal without the package `rich`.
             KeyboardInterrupt: Ctrl-C, after records have drained; a second one discards them. Handled in the main thread only.
         """
-        return self._begin(duration_s, clock, seed, digest).execute()
+        return self._begin(duration_s, clock, seed, digest, progress).execute()
 
     async def arun(
-        self, duration_s: float | None = None, *, clock: Any = None, seed: int = 0, digest: bool | None = None
+        self,
+        duration_s: float | None = None,
+        *,
+        clock: Any = None,
+        seed: int = 0,
+        digest: bool | None = None,
+        progress: bool = False,
     ) -> Report:
         """`run`, with the inline nodes in the caller's event loop. Cancelling is `stop()`, again is `abort()`."""
-        return await self._begin(duration_s, clock, seed, digest).aexecute()
+        return await self._begin(duration_s, clock, seed, digest, progress).aexecute()
 
     def start(
-        self, duration_s: float | None = None, *, clock: Any = None, seed: int = 0, digest: bool | None = None
+        self,
+        duration_s: float | None = None,
+        *,
+        clock: Any = None,
+        seed: int = 0,
+        digest: bool | None = None,
+        progress: bool = False,
     ) -> None:
         """Run in one background thread; returns when every `open` is done. Arguments and errors as for `run`."""
-        self._begin(duration_s, clock, seed, digest).start()
+        self._begin(duration_s, clock, seed, digest, progress).start()
 
     def stop(self) -> None:
         """Have the emitters stop; records drain, and what remains is flushed and closed. Harmless if nothing runs."""
@@ -67,6 +93,61 @@ class Graph(Declaration):
         """Discard what is under way. Harmless if nothing runs."""
         if self._run is not None:
             self._run.abort()
+
+    def monitor(self, callback: Callable[[Report], object] | None = None, period_s: float | None = 1.0) -> None:
+        """Have every run from the next one on sampled: `callback` gets the report so far, once per period.
+
+        Counters only grow, so a rate is the difference to the last sample: of `report.nodes["x"].firings` and
+        `report.duration_s`, for example. Samples lie at whole periods of the run clock. In real time `callback` is called in a
+        thread of its own; in virtual time in the thread of the run, before any firing begins at that time; in a World in a task of it, at
+        the first instant from then on at which anything happens. What it raises ends the run.
+
+        Args:
+            callback: None: one line per sample to `logging.getLogger("dfcore")`, level INFO.
+            period_s: None: no more samples.
+        Raises:
+            ValueError, TypeError: not a period above 0, or nothing to call. GraphError: the graph is running. The run raises
+            `DfcoreError` from what `callback` raised.
+        """
+        self._refuse_change()
+        if callback is not None and not callable(callback):
+            raise TypeError(f"graph {self.name}.monitor: needed a function of a Report, was {callback!r}; leave it out for the log")
+        if period_s is not None and not (finite(period_s) and 1e-6 <= period_s <= LONGEST_S):
+            raise ValueError(f"graph {self.name}.monitor: needed period_s of 1e-6 to 1e9, was {period_s!r}; None takes the monitor away")
+        self.__dict__[_MONITOR] = None if period_s is None else Wish(callback=callback, period_ns=round(period_s * 1e9))
+
+    @property
+    def _monitored(self) -> Wish | None:
+        found: Wish | None = self.__dict__.get(_MONITOR)
+        return found
+
+    def why(self, node: Node | str) -> Why:
+        """Why a node does not fire now: who waits for whom, down to the root. `print` it; `root` and `chain` have it in parts.
+
+        Only the memory of the run is read, so it answers while a node hangs or its process is stopped.
+
+        Args:
+            node: a node of the graph, or its name.
+        Raises:
+            GraphError: the graph has no such node.
+        """
+        index = self._index_of(node)
+        name = self.nodes[index].name
+        if self._run is not None and (found := self._run.why(index)) is not None:
+            return found
+        if self.report is None:
+            return at_rest(name, f"{name} rests: graph {self.name} has not run yet, call run()")
+        firings = self.report.nodes[name].firings if name in self.report.nodes else 0
+        return at_rest(name, f"{name} rests: graph {self.name} is not running, its last run has {self.report.ended} after "
+                             f"{self.report.duration_s:.3f} s and {firings} firing{'s' * (firings != 1)} of {name}")  # fmt: skip
+
+    def _index_of(self, node: Node | str) -> int:
+        found = self[node] if isinstance(node, str) else node
+        for index, member in enumerate(self.nodes):
+            if member is found:
+                return index
+        raise GraphError(Problem(code="why", where=f"graph {self.name}.why", needed="one of its nodes, or the name of one",
+                                 found=repr(node), do="ask the graph that it belongs to"))  # fmt: skip
 
     def pause(self) -> None:
         """Let no node begin a firing, anywhere, until `resume`. What fires goes on to its end; what lies on the edges stays.
@@ -105,14 +186,20 @@ class Graph(Declaration):
         return self._run.wait(timeout_s)
 
     def running(
-        self, duration_s: float | None = None, *, clock: Any = None, seed: int = 0, digest: bool | None = None
+        self,
+        duration_s: float | None = None,
+        *,
+        clock: Any = None,
+        seed: int = 0,
+        digest: bool | None = None,
+        progress: bool = False,
     ) -> Running:
         """For `with` and `async with`: `start` on entering, `stop` and `wait` on leaving. Arguments and errors as for `run`.
 
         With `with`, inline nodes run in one background thread; with `async with`, in the caller's event loop. Then `report` is
         the report of the run; parameters may be set inside of the block.
         """
-        return Running(self, lambda: self._begin(duration_s, clock, seed, digest))
+        return Running(self, lambda: self._begin(duration_s, clock, seed, digest, progress))
 
     def plan(self) -> Plan:
         """The compiled graph: printable, picklable. Raises GraphError."""
@@ -137,8 +224,8 @@ class Graph(Declaration):
         found: Run | None = self.__dict__.get(_RUN)
         return found
 
-    def _begin(self, duration_s: float | None, clock: Any, seed: int, digest: bool | None) -> Run:
-        run = Run(self, duration_s, clock, seed, digest)
+    def _begin(self, duration_s: float | None, clock: Any, seed: int, digest: bool | None, progress: bool) -> Run:
+        run = Run(self, duration_s, clock, seed, digest, progress)
         self.__dict__[_RUN] = run
         return run
 

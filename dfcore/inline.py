@@ -19,6 +19,7 @@ from .aio import ClockLoop, Tasks
 from .control import RunLine
 from .errors import GraphError, NodeFailed, Problem
 from .life import Life, needs_loop, run_now
+from .monitor import Samples
 from .plan import Plan
 from .waiting import Waiters
 
@@ -82,6 +83,7 @@ class Inline:
         duration_ns: when emitters stop; None: never by themselves.
         orders: from other threads, and from signals.
         line: of the run, by which the table is told of a pause.
+        samples: for a monitor.
         stuck: tells why nothing can happen any more: a Problem.
     """
 
@@ -94,9 +96,10 @@ class Inline:
         orders: Orders,
         stuck: Callable[[], Problem],
         line: RunLine,
+        samples: Samples | None = None,
     ):
         self.now_ns = 0
-        self._line, self._outside, self._news = line, Waiters(), False
+        self._line, self._outside, self._news, self._samples = line, Waiters(), False, samples
         self.life = Life(plan, nodes, [node.index for node in plan.nodes])
         self._plan, self._nodes, self._scheduler = plan, nodes, scheduler
         self._duration_ns, self._orders, self._stuck = duration_ns, orders, stuck
@@ -198,6 +201,8 @@ class Inline:
         self._news = False
 
     def _heed(self) -> None:
+        if self._samples is not None and self._samples.next_ns <= self.now_ns:
+            self._samples.take(self.now_ns)
         if self._scheduler.stopping:
             return
         if self._orders.state >= STOP:
@@ -224,6 +229,8 @@ class Inline:
             times.append(loop_ns)
         if self._duration_ns is not None and not self._scheduler.stopping:
             times.append(self._duration_ns)
+        if times and self._samples is not None:
+            times.append(self._samples.next_ns)
         return min(times, default=None)
 
     # -- with coroutines ------------------------------------------------------------------------------------------------------

@@ -20,10 +20,13 @@ from .control import RunLine
 from .errors import GraphError, NodeFailed, Problem, Stopped
 from .inline import ABORT, STOP, Orders
 from .life import Life, needs_loop, run_now
+from .monitor import Samples
 from .plan import Plan
 
 #: How long a blocked firing may still take after the end of the run, in its own time.
 GRACE_NS = 1_000_000_000
+#: Stands among the contexts for the task that takes samples.
+_MONITOR = -1
 
 
 class Stage:
@@ -128,9 +131,10 @@ class InWorld:
         orders: Orders,
         stuck: Callable[[], Problem],
         line: RunLine,
+        samples: Samples | None,
         world: World,
     ):
-        self._line, self._paused_ns = line, -1
+        self._line, self._paused_ns, self._samples, self._sampling = line, -1, samples, False
         self.plan, self.scheduler, self.world = plan, scheduler, world
         self.over = False
         self.errors: list[BaseException] = []
@@ -210,6 +214,10 @@ class InWorld:
                 )
             ) from error
         self._when_open()
+        if self._samples is not None:
+            self._unclosed.add(_MONITOR)
+            self._monitor_bell = self.world.bell()
+            self.world.spawn(self._sample)
         self.world.when_quiet(self.quiet)
 
     def quiet(self, now_ns: int) -> tuple[Any, int | None]:
@@ -226,6 +234,9 @@ class InWorld:
         scheduler = self.scheduler
         if (self._duration_ns is not None and now_ns >= self._duration_ns) or self._orders.state >= STOP:
             self._stop(now_ns)
+        if self._samples is not None and self._samples.next_ns <= now_ns and not self._sampling:
+            self._sampling = True
+            return self._monitor_bell, None
         position = scheduler.choose(now_ns)
         if not scheduler.remaining:
             return self._finish(), None
@@ -245,6 +256,8 @@ class InWorld:
             times.append(self._duration_ns)
         if self._grace_ns is not None:
             times.append(self._grace_ns)
+        if times and self._samples is not None and not self._sampling:
+            times.append(self._samples.next_ns)
         return min(times, default=None)
 
     def _stop(self, now_ns: int) -> None:
@@ -256,9 +269,26 @@ class InWorld:
             self._grace_ns = None
             self._interrupt("was still blocked when its run was over")
 
+    def _sample(self) -> None:
+        """A task of its own, so that the program's function may block in it."""
+        assert self._samples is not None
+        try:
+            while not self.over:
+                self.world.wait(self._monitor_bell)
+                if self._sampling and not self.over:
+                    self._samples.take(self.now_ns)
+                    self._sampling = False
+        except BaseException as error:  # noqa: BLE001 - it ends the run
+            self.fail(error)
+        finally:
+            self._unclosed.discard(_MONITOR)
+            self.world.wake(self._bell)
+
     def _finish(self) -> Any:
         """Every node has ended: let all contexts close."""
         self.over = True
+        if _MONITOR in self._unclosed:
+            self.world.wake(self._monitor_bell)
         for stage in self._stages.values():
             self.world.wake(stage.bell)
         return None

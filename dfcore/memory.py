@@ -80,6 +80,10 @@ class Memory:
         """`count` u64 words of a segment as an array, `(count,)`; it sees what others write."""
         return np.frombuffer(self._maps[segment], np.uint64, count, offset)
 
+    def array(self, segment: int, offset: int, count: int, dtype: np.dtype[Any]) -> np.ndarray[Any, Any]:
+        """`count` items of a segment, `(count,)`; it sees what others write."""
+        return np.frombuffer(self._maps[segment], dtype, count, offset)
+
     def struct(self, segment: int, offset: int, dtype: np.dtype[Any]) -> np.ndarray[Any, Any]:
         """One struct of a segment as a 0-d array; it sees what others write."""
         return np.frombuffer(self._maps[segment], dtype, 1, offset).reshape(())

@@ -33,24 +33,24 @@ class Bar:
     Attributes:
         done: what `advance` has added up; one thread at a time may add.
     Raises:
-        ImportError: on entering, on a terminal without the package `rich`.
+        ImportError: on a terminal without the package `rich`.
     """
 
     def __init__(self, title: str, total: float | None = None, *, unit: str = "items", look: Callable[[], float] | None = None):
         self.title, self.total, self.unit = title, total, unit
         self.done: float = 0
         self._look = look or (lambda: self.done)
-        self._drawn: Progress | None = None
         self._over = threading.Event()
         self._thread: threading.Thread | None = None
+        shown = sys.stderr is not None and sys.stderr.isatty() and world_around() is None
+        self._drawn = _draw(self) if shown else None
 
     def advance(self, count: float = 1) -> None:
         """`count` more are done."""
         self.done += count
 
     def __enter__(self) -> Self:
-        if sys.stderr is not None and sys.stderr.isatty() and world_around() is None:
-            self._drawn = _draw(self)
+        if self._drawn is not None:
             self._thread = threading.Thread(target=self._redraw, name=f"dfcore progress of {self.title}", daemon=True)
             self._drawn.start()
             self._thread.start()

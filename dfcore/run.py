@@ -7,7 +7,6 @@ does. Which driver: a world around the call, `clock="virtual"`, or real time wit
 from __future__ import annotations
 
 import asyncio
-import numbers
 import signal
 import threading
 import warnings
@@ -15,9 +14,11 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
+from . import arguments
+from ._bell import ticks
 from ._parameters import Settings, Tap
 from ._scheduler import Scheduler
-from .clock import World, real_now_ns, world_around
+from .clock import real_now_ns, world_around
 from .compiler import compile
 from .context import ContextRunner
 from .control import RunLine
@@ -26,10 +27,15 @@ from .errors import DfcoreError, Problem
 from .inline import ABORT, STOP, Inline, Interrupts, Orders
 from .inworld import InWorld
 from .life import needs_loop
+from .machine import is_stopped
 from .memory import Memory, object_slots
+from .monitor import Sampler, Samples
+from .progress import Bar
+from .sight import Sight
 from .stats import Report
 from .stats import report as make_report
 from .supervisor import Supervisor
+from .why import Moment, Why, explain
 from .worker import Job, Tell
 
 if TYPE_CHECKING:
@@ -39,14 +45,13 @@ if TYPE_CHECKING:
 class Run:
     """One run of a graph. States: made (compiled, nothing mapped), under way, over."""
 
-    def __init__(self, graph: Graph, duration_s: float | None, clock: Any, seed: int, digest: bool | None):
+    def __init__(self, graph: Graph, duration_s: float | None, clock: Any, seed: int, digest: bool | None, progress: bool = False):
         if graph._running:
             graph._refuse_change()
-        self.graph, self.seed = graph, _seed(seed)
-        self.duration_ns = _duration_ns(duration_s)
-        self.world, self.clock = _clock(clock)
-        if digest not in (None, True, False):
-            raise ValueError(f"digest: needed True, False or None, was {digest!r}")
+        self.graph, self.seed = graph, arguments.seed(seed)
+        self.duration_ns = arguments.duration_ns(duration_s)
+        self.world, self.clock = arguments.clock(clock)
+        arguments.flag("digest", digest, (True, False, None))
         self.digest = self.clock != "real" if digest is None else bool(digest)
         self.plan = compile(graph)
         self.needs_loop = needs_loop(self.plan, self._nodes_here())
@@ -63,6 +68,10 @@ class Run:
         self._error: BaseException | None = None
         self._settings: list[tuple[Any, Settings]] = []
         self._pausing = threading.Lock()
+        wish = graph._monitored
+        self._samples = None if wish is None else Samples(graph.name, wish, self.report_so_far)
+        self._sampler: Sampler | None = None
+        self._bar = self._make_bar() if arguments.flag("progress", progress) else None
 
     def _nodes_here(self) -> dict[int, Any]:
         """The nodes that fire in the calling thread: the inline ones, or all of them in virtual time."""
@@ -100,6 +109,9 @@ class Run:
 
     def wait(self, timeout_s: float | None = None) -> Report:
         """The report, when the run is over."""
+        if self._sampler is not None and threading.current_thread() is self._sampler.thread:
+            raise RuntimeError(f"graph {self.graph.name}.wait: needed to be called by the program, was called by its monitor, which the "
+                               "run would wait for; call stop() there")
         try:
             over = self._over.wait(timeout_s)
         except KeyboardInterrupt:
@@ -145,6 +157,38 @@ class Run:
         """Whether it has begun and is not over."""
         return self.memory is not None and not self._over.is_set()
 
+    def why(self, index: int) -> Why | None:
+        """Why node number `index` does not fire; None: the run is not under way."""
+        memory = self.memory
+        if memory is None or self._over.is_set():
+            return None
+        contexts, now_ns, line = self._contexts(), self._now_ns(), RunLine(self.plan, memory)
+        moment = Moment(
+            now_ns=now_ns,
+            ticks=ticks() if self.clock == "real" else now_ns,
+            ns_per_tick=_ns_per_tick(contexts),
+            opened=self._opened.is_set(),
+            stopping=self.orders.state >= STOP or line.state >= STOP or (self.duration_ns is not None and now_ns >= self.duration_ns),
+            paused=line.paused,
+            stopped={name: pid for name, info in contexts.items() if (pid := info.get("pid", 0)) and is_stopped(pid)},
+        )
+        line.close()
+        return explain(self.plan, memory, index, moment)
+
+    def _make_bar(self) -> Bar:
+        """Run time of the duration; without one, records."""
+        if self.duration_ns is None:
+            return Bar(self.graph.name, unit="records", look=self._records)
+        total_s = self.duration_ns / 1e9
+        return Bar(self.graph.name, total_s, unit="s", look=lambda: min(self._now_ns() / 1e9, total_s))
+
+    def _records(self) -> int:
+        """How many records were published so far, initial ones aside."""
+        if self.memory is None:
+            return 0
+        sight = Sight(self.plan, self.memory)
+        return sum(sight.words(edge.index).head for edge in self.plan.edges if self.plan.outputs[edge.output].node >= 0)
+
     def report_so_far(self) -> Report | None:
         """The report of a run under way; None: it is not."""
         return self._make_report() if self._opened.is_set() and not self._over.is_set() else None
@@ -162,7 +206,7 @@ class Run:
             self.plan, self.memory, self.nodes, self.values, [], virtual=True, digest=self.digest, seed=self.seed
         )
         line = RunLine(self.plan, self.memory)
-        arguments = (self.plan, self.nodes, scheduler, self.duration_ns, self.orders, self._stuck, line)
+        arguments = (self.plan, self.nodes, scheduler, self.duration_ns, self.orders, self._stuck, line, self._samples)
         run = Inline(*arguments) if self.world is None else InWorld(*arguments, self.world)
         self._now_ns = lambda: run.now_ns
         try:
@@ -181,7 +225,7 @@ class Run:
             supervisor.begin()
             supervisor.open_inline()
             if supervisor.go():
-                self._opened.set()
+                self._go(supervisor)
             supervisor.run_inline()
             supervisor.wait()
             self._take_home(supervisor)
@@ -196,7 +240,7 @@ class Run:
         supervisor.begin()
         await supervisor.aopen_inline()
         if await asyncio.to_thread(supervisor.go):
-            self._opened.set()
+            self._go(supervisor)
         await supervisor.arun_inline()
         await asyncio.to_thread(supervisor.wait)
 
@@ -215,13 +259,37 @@ class Run:
             seed=self.seed,
             digest=self.digest,
         )
-        self.orders.wake = lambda: _relay(self.orders, supervisor)
+        self.orders.wake = lambda: self._relay(supervisor)
         self._now_ns, self._contexts = lambda: _elapsed_ns(supervisor), lambda: supervisor.contexts
         self.orders.wake()
         return supervisor
 
+    def _relay(self, supervisor: Supervisor) -> None:
+        """Let the supervisor do what was ordered."""
+        if self.orders.state >= STOP:
+            supervisor.abort() if self.orders.state >= ABORT else supervisor.stop()
+        elif self.orders.paused:
+            supervisor.pause()
+        else:
+            supervisor.resume()
+        if self._sampler is not None:
+            self._sampler.heed()
+
+    def _go(self, supervisor: Supervisor) -> None:
+        """Every node is open: whoever waited for that goes on, and the samples begin."""
+        self._opened.set()
+        if self._samples is not None:
+            clock, fail = lambda: (self._now_ns(), not supervisor.line.paused), lambda error: supervisor.fail(real_now_ns(), error)
+            self._sampler = Sampler(self._samples, clock, fail)
+            self._sampler.start()
+
+    def _end_sampler(self) -> None:
+        if self._sampler is not None:
+            self._sampler.end()
+
     def _take_home(self, supervisor: Supervisor) -> None:
         """Results, counters of contexts and failures, when the run is over everywhere."""
+        self._end_sampler()
         self.orders.wake = lambda: None
         elapsed_ns = _elapsed_ns(supervisor)
         self._now_ns = lambda: elapsed_ns
@@ -255,6 +323,8 @@ class Run:
         """Map the memory, hand the parameters over."""
         self.graph._running = True
         try:
+            if self._bar is not None:
+                self._bar.__enter__()
             self.nodes = dict(enumerate(self.graph._nodes))
             for node in self.nodes.values():
                 node._declared.result = None
@@ -273,6 +343,9 @@ class Run:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> bool:
         """Report, let everything go, and keep the error for whoever asks for the result."""
         self._error = error
+        self._end_sampler()
+        if self._bar is not None:
+            self._bar.__exit__()
         if isinstance(error, KeyboardInterrupt):
             self.ended = "interrupted"
         elif isinstance(error, asyncio.CancelledError):
@@ -327,7 +400,7 @@ class Run:
             duration_s=self._now_ns() / 1e9,
             ended=self.ended,
             digests=self.digest,
-            tick_ns=next((info["ns_per_tick"] for info in contexts.values() if "ns_per_tick" in info), 1.0),
+            tick_ns=_ns_per_tick(contexts),
             contexts=contexts,
         )
 
@@ -381,14 +454,10 @@ def _elapsed_ns(supervisor: Supervisor) -> int:
     return supervisor.line.elapsed_ns(real_now_ns())
 
 
-def _relay(orders: Orders, supervisor: Supervisor) -> None:
-    """Let a supervisor do what was ordered."""
-    if orders.state >= STOP:
-        supervisor.abort() if orders.state >= ABORT else supervisor.stop()
-    elif orders.paused:
-        supervisor.pause()
-    else:
-        supervisor.resume()
+def _ns_per_tick(contexts: dict[str, dict[str, Any]]) -> float:
+    """Nanoseconds of one tick of the counters."""
+    return next((info["ns_per_tick"] for info in contexts.values() if "ns_per_tick" in info), 1.0)
+
 
 
 def _ended(orders: Orders, stopping: bool) -> str:
@@ -397,33 +466,3 @@ def _ended(orders: Orders, stopping: bool) -> str:
     if orders.state >= STOP:
         return "stopped"
     return "duration" if stopping else "finished"
-
-
-def _duration_ns(duration_s: float | None) -> int | None:
-    if duration_s is None:
-        return None
-    if isinstance(duration_s, bool) or not isinstance(duration_s, numbers.Real) or not 0 <= duration_s < 1e9:
-        raise ValueError(f"duration_s: needed seconds from 0 to 1e9, or None, was {duration_s!r}")
-    return round(float(duration_s) * 1e9)
-
-
-def _seed(seed: Any) -> int:
-    if isinstance(seed, bool) or not isinstance(seed, numbers.Integral) or not 0 <= int(seed) < 1 << 64:
-        raise ValueError(f"seed: needed an integer from 0 to 2**64 - 1, was {seed!r}")
-    return int(seed)
-
-
-def _clock(clock: Any) -> tuple[World | None, str]:
-    """The world of a run, and the name of its clock."""
-    if clock is None:
-        world = world_around()
-        return world, "real" if world is None else "world"
-    if clock in ("real", "virtual"):
-        if clock == "real" and world_around() is not None:
-            raise ValueError('clock: needed that of the World around the call, was "real"; leave clock out, or run outside the World')
-        return None, clock
-    if isinstance(clock, str) or not all(hasattr(clock, name) for name in ("now_ns", "spawn", "when_quiet", "watch")):
-        raise ValueError(f'clock: needed "real", "virtual" or an open World, was {clock!r}')
-    if not clock.member():
-        raise ValueError("clock: needed a World that this thread is in, was one it is not; call run() inside `with world:`")
-    return clock, "world"

@@ -82,6 +82,17 @@ class Sight:
             gone=gone,
         )
 
+    def last_ns(self, index: int) -> int | None:
+        """`publish_ns` of the newest record of an edge, initial ones aside; None: there was none."""
+        edge = self.plan.edges[index]
+        segment, place = 1 + self.plan.outputs[edge.output].context, self.plan.layout.outputs[edge.output]
+        head = self.words(index).head
+        if head == 0:
+            return None
+        slots = self._memory.array(segment, place.index, place.entries, np.dtype(np.uint32))
+        header = self._memory.words(segment, place.slots + int(slots[head % place.entries]) * place.stride, 2)  # seq, publish_ns
+        return int(header[1].view(np.int64))
+
     def _find(self, index: int) -> tuple[np.ndarray[Any, Any], ...]:
         edge, place = self.plan.edges[index], self.plan.layout.edges[index]
         segment = 1 + self.plan.outputs[edge.output].context

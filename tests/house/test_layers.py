@@ -16,7 +16,7 @@ FLOORS = {
     1: "progress waiting dtypes values _scalar _record _ring _arena _bell _process machine",
     2: "plan signature params declared edge node functions graph _sink _window _joins _ends _parameters _onerror _cell _scheduler exposed listing",
     3: "reading feed compiler checks wiring tombstones advice loops layout memory interpreter",
-    4: "context worker stats histogram tell aio life control sight diagnosis _driver",
+    4: "monitor why arguments context worker stats histogram tell aio life control sight diagnosis _driver",
     5: "inline inworld supervisor watcher places signals launch",
     6: "run running door top ready relays __init__",
     7: "_pull _ahead",  # what `dfcore.pipes` stands on
