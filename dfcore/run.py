@@ -68,6 +68,7 @@ class Run:
         self._error: BaseException | None = None
         self._settings: list[tuple[Any, Settings]] = []
         self._pausing = threading.Lock()
+        self._looking = threading.Lock()  # held by onlookers, so that the memory is not let go under their eyes
         wish = graph._monitored
         self._samples = None if wish is None else Samples(graph.name, wish, self.report_so_far)
         self._sampler: Sampler | None = None
@@ -159,9 +160,10 @@ class Run:
 
     def why(self, index: int) -> Why | None:
         """Why node number `index` does not fire; None: the run is not under way."""
-        memory = self.memory
-        if memory is None or self._over.is_set():
-            return None
+        with self._looking:
+            return self._why(index, self.memory) if self.memory is not None and not self._over.is_set() else None
+
+    def _why(self, index: int, memory: Memory) -> Why:
         contexts, now_ns, line = self._contexts(), self._now_ns(), RunLine(self.plan, memory)
         moment = Moment(
             now_ns=now_ns,
@@ -184,14 +186,16 @@ class Run:
 
     def _records(self) -> int:
         """How many records were published so far, initial ones aside."""
-        if self.memory is None:
-            return 0
-        sight = Sight(self.plan, self.memory)
-        return sum(sight.words(edge.index).head for edge in self.plan.edges if self.plan.outputs[edge.output].node >= 0)
+        with self._looking:
+            if self.memory is None or self._over.is_set():
+                return 0
+            sight = Sight(self.plan, self.memory)
+            return sum(sight.words(edge.index).head for edge in self.plan.edges if self.plan.outputs[edge.output].node >= 0)
 
     def report_so_far(self) -> Report | None:
         """The report of a run under way; None: it is not."""
-        return self._make_report() if self._opened.is_set() and not self._over.is_set() else None
+        with self._looking:
+            return self._make_report() if self._opened.is_set() and not self._over.is_set() else None
 
     def _drive(self) -> None:
         with self:
@@ -372,10 +376,11 @@ class Run:
             settings.close()
         self._settings.clear()
         self.values.clear()
-        if self.memory is not None:
-            self.memory.close()
-        self.graph._running = False
-        self._over.set()
+        with self._looking:
+            if self.memory is not None:
+                self.memory.close()
+            self.graph._running = False
+            self._over.set()
         self._opened.set()
 
     def _hand_over_parameters(self, memory: Memory) -> None:
