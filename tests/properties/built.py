@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from dfcore import SKIP, STOP, Emitter, Graph, Record, Router, collect, emit
-from tests.properties.kahn import Sequences
-from tests.properties.spec import NOTHING, OTHER_RATE, Behaviour, Part, Spec, Wire, emitted
+from tests.properties.doors import Opened
+from tests.properties.kahn import interpret
+from tests.properties.spec import FAILING, NOTHING, OTHER_RATE, Behaviour, Part, Refused, Spec, Wire, emitted
 
 DEEP = 512  # no edge of a graph with rates in it ever fills
 NAMES = ("x", "y")  # of two outputs
@@ -115,17 +116,21 @@ class WaitingPlain(Plain):
 
 
 class Fan(Plain):
-    """A node that publishes any number of records per firing."""
+    """A node that publishes any number of records per firing, and may fail after some."""
 
     def compute(self, *values: Any, gain: int = 1) -> Any:
-        yield from self.fire(values, gain)
+        try:
+            yield from self.fire(values, gain)
+        except Refused as refused:
+            yield from records(self.part.dtype, refused.args[0])
+            raise
 
 
 class WaitingFan(Plain):
     """The same from an async generator."""
 
     async def compute(self, *values: Any, gain: int = 1) -> Any:
-        for record in self.fire(values, gain):
+        for record in Fan.compute(self, *values, gain=gain):  # type: ignore[arg-type]
             await asyncio.sleep(0)
             yield record
 
@@ -138,47 +143,68 @@ def make(part: Part, index: int, name: str) -> Any:
         return (WaitingValues if part.waits else Values)(part, index, name=name)
     if part.kind == "generator":
         return (WaitingGenerated if part.waits else Generated)(part, index, name=name)
-    if part.kind == "fan":
-        return (WaitingFan if part.waits else Fan)(part, name=name, gain=part.gain)
-    return (WaitingPlain if part.waits else Plain)(part, name=name, gain=part.gain)
+    options: dict[str, Any] = {"name": name, "gain": part.gain}
+    if part.replicas > 1:
+        options["replicas"] = part.replicas
+    if part.kind in FAILING:
+        options |= {"on_error": "skip", "errors": (Refused,)}
+    if part.kind in ("fan", "breaks"):
+        return (WaitingFan if part.waits else Fan)(part, **options)
+    return (WaitingPlain if part.waits else Plain)(part, **options)
 
 
 class Built:
-    """The nodes of `spec` in `graph`, and a collector for each output. Node i is in context `placement[i]` (cyclic), 0 being the
-    caller's; a collector is where the next node is."""
+    """The nodes of `spec` in `graph`, a collector for each output, and its doors. Node i is in context `placement[i]` (cyclic), 0
+    being the caller's; a collector is where the next node is. A nested spec has its nodes in a graph of their own."""
 
     def __init__(self, spec: Spec, placement: list[int], kind: str, graph: Graph | None = None, name: str = "") -> None:
-        self.spec, self.kind, self.graph = spec, kind, graph or Graph("random")
+        self.spec, self.kind, self.placement, self.graph = spec, kind, placement, graph or Graph("random")
+        self.inside: Graph | None = None
         self.nodes = [make(part, index, f"{name}n{index}") for index, part in enumerate(spec.parts)]
-        for index, node in enumerate(self.nodes):
-            self._place(node, placement[index % len(placement)])
+        if spec.nested:
+            self.inside = Graph(f"{name}part")
+            self.inside.add(*self.nodes)
+            self._place(self.inside, 0)
+        for index, node in enumerate(self.nodes if self.inside is None else ()):
+            self._place(node, index)
         for reader, part in enumerate(spec.parts):
             for wire in part.wires:
                 self._wire(reader, wire)
+        self.ends = {key: self._end(*key) for key in spec.ends}
+        if self.inside is not None:
+            self.inside.expose(**{f"e{index}_{output}": end for (index, output), end in self.ends.items()})
+            self.ends = {(index, output): self.inside[f"e{index}_{output}"] for index, output in self.ends}
         self.collectors: dict[tuple[int, int], Any] = {}
         for index, output in spec.ends:
             out = self.collectors[index, output] = collect(name=f"{name}out{index}_{output}")
-            self._place(out, placement[(index + 1) % len(placement)])
-            self.graph.connect(self.end(index, output), out, depth=DEEP if spec.parts[index].kind in OTHER_RATE else 16)
+            self._place(out, index + 1)
+            self.graph.connect(self.ends[index, output], out, depth=DEEP if spec.parts[index].kind in OTHER_RATE else 16)
+        self.doors = [
+            Opened(door, self.graph, [self.ends[key] for key in door.sources], self._place, f"{name}door{number}_")
+            for number, door in enumerate(spec.doors)
+        ]
 
     def _place(self, node: Any, number: int) -> None:
         self.graph.add(node)
-        if number and self.kind != "inline":
-            self.graph.context(f"c{number}", kind=self.kind).add(node)
+        place = self.placement[number % len(self.placement)]
+        if place and self.kind != "inline":
+            self.graph.context(f"c{place}", kind=self.kind).add(node)
 
     def _wire(self, reader: int, wire: Wire) -> None:
         initial = [packed(self.spec.parts[wire.source].dtype, value) for value in wire.initial]
         options: dict[str, Any] = {"depth": wire.depth, "batch": wire.batch, "decimate": wire.decimate, "initial": initial}
         options |= {"partial": wire.partial, "window": wire.window}
-        self.graph.connect(self.end(wire.source, wire.output), self.nodes[reader]["values"], **options)
+        (self.inside or self.graph).connect(self._end(wire.source, wire.output), self.nodes[reader]["values"], **options)
 
-    def end(self, index: int, output: int) -> Any:
-        """The output of a node, to connect."""
+    def _end(self, index: int, output: int) -> Any:
         return self.nodes[index][NAMES[output]] if self.spec.parts[index].outputs == 2 else self.nodes[index]
 
-    def sequences(self) -> Sequences:
-        """What was collected of every output."""
-        return {key: plain(out.records) for key, out in self.collectors.items()}
+    def check(self, report: Any) -> None:
+        """What was collected is what the oracle says, and every door kept its law."""
+        expected = interpret(self.spec)
+        assert expected == {key: plain(out.records) for key, out in self.collectors.items()}
+        for door in self.doors:
+            door.check([expected[key] for key in door.door.sources], plain, report)
 
 
 Case = tuple[Spec, list[int]]

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import deque
 from typing import Any
 
-from tests.properties.spec import EMITTERS, NOTHING, Behaviour, Part, Spec, Wire, emitted
+from tests.properties.spec import EMITTERS, NOTHING, Behaviour, Part, Refused, Spec, Wire, emitted
 
 Sequences = dict[tuple[int, int], list[int]]
+TOMBSTONE: Any = object()  # keeps the place of what a failing firing did not publish
 
 
 class Reader:
@@ -20,8 +21,13 @@ class Reader:
         for value in wire.initial:
             self.put(value)
 
-    def put(self, value: int) -> None:
-        """A record is published."""
+    def put(self, value: Any) -> None:
+        """A record or a tombstone is published. Where several records make one item, tombstones are passed over."""
+        wire = self.wire
+        if value is TOMBSTONE:
+            if wire.batch == wire.decimate == 1 and wire.window is None:
+                self.items.append(value)
+            return
         self.passed += 1
         if self.passed % self.wire.decimate == 0:
             self.items.append(value)
@@ -32,6 +38,8 @@ class Reader:
 
     def take(self) -> int | list[int]:
         """What a firing is given."""
+        if self.items[0] is TOMBSTONE:
+            return self.items.popleft()
         taken = [self.items.popleft() for _ in range(min(self.wire.batch, len(self.items)))]
         if self.wire.window is not None:
             self.window += taken
@@ -50,6 +58,11 @@ class Node:
     def ready(self) -> bool:
         return not self.ended and bool(self.readers) and all(reader.ready for reader in self.readers)
 
+    @property
+    def buried(self) -> bool:
+        """Whether a tombstone is in the next set."""
+        return any(reader.items[0] is TOMBSTONE for reader in self.readers)
+
 
 class Kahn:
     """One run: the nodes, and what every output has published so far."""
@@ -67,7 +80,7 @@ class Kahn:
         for record in records:
             for output, value in enumerate(record):
                 if value is not NOTHING:
-                    self.sequences[index, output].append(value)
+                    self.sequences[index, output] += [] if value is TOMBSTONE else [value]
                     for reader in self.readers[index, output]:
                         reader.put(value)
 
@@ -75,11 +88,24 @@ class Kahn:
         """Fire until nothing is ready."""
         while ready := [index for index, node in enumerate(self.nodes) if node.ready]:
             for index in ready:
-                node = self.nodes[index]
-                if node.does.ends:
-                    self.end(index)
-                elif node.ready:
-                    self.publish(index, node.does.fire([reader.take() for reader in node.readers]))
+                if self.nodes[index].ready:
+                    self.fire(index)
+
+    def fire(self, index: int) -> None:
+        """Node `index` is ready: it fires, or ends, or discards a set in which something is missing."""
+        node = self.nodes[index]
+        gone = [(TOMBSTONE,) * node.part.outputs]
+        if node.does.ends and not node.buried:
+            self.end(index)
+            return
+        taken = [reader.take() for reader in node.readers]
+        if any(value is TOMBSTONE for value in taken):
+            self.publish(index, gone)
+            return
+        try:
+            self.publish(index, node.does.fire(taken))
+        except Refused as refused:
+            self.publish(index, refused.args[0] + gone)
 
     def end(self, index: int) -> None:
         """Node `index` fires no more, and says its last word."""

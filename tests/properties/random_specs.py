@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hypothesis import strategies as st
 
 from tests.properties.built import DEEP
-from tests.properties.spec import DTYPES, EMITTERS, OTHER_RATE, SAME_RATE, Part, Spec, Wire
+from tests.properties.doors import LOSSY
+from tests.properties.spec import DTYPES, EMITTERS, FAILING, OTHER_RATE, SAME_RATE, STATELESS, Door, Part, Spec, Wire
 
 placements = st.lists(st.integers(0, 3), min_size=2, max_size=8)
 rare = st.sampled_from([1, 1, 1, 2, 3])
+rarely = st.sampled_from([False, False, False, True])
+NESTED, SHARES, MERGES, REPLICAS, FAILURES = False, False, False, False, False
 
 
 @st.composite
@@ -19,16 +24,45 @@ def specs(draw: st.DrawFn) -> Spec:
     parts = [part(draw, EMITTERS, length=draw(st.integers(0, 12))) for _ in range(emitters)]
     for _ in range(draw(st.integers(1, 4))):
         wires = [wire(draw, parts, shape) for _ in range(draw(st.integers(1, 3)))]
-        parts.append(part(draw, SAME_RATE + OTHER_RATE if shape == "rates" else SAME_RATE, wires=tuple(wires)))
+        kinds = SAME_RATE + OTHER_RATE + (FAILING if FAILURES else ()) if shape == "rates" else SAME_RATE
+        parts.append(part(draw, kinds, wires=tuple(wires)))
     if shape == "loop":
         close_loop(draw, parts, emitters)
-    return Spec(tuple(parts))
+    return Spec(tuple(parts), tuple(draw(st.lists(doors(parts), max_size=2))), nested=NESTED and draw(rarely))
+
+
+def doors(parts: list[Part]) -> st.SearchStrategy[Door]:
+    """A door behind some outputs of `parts`."""
+    ends = Spec(tuple(parts)).ends
+    depth = st.integers(1, 4)
+    found = []
+    if lossless := [key for key in ends if not carries(parts, key[0])]:
+        found.append(st.builds(Door, st.sampled_from(list(LOSSY)), st.tuples(st.sampled_from(lossless)), depth))
+    if SHARES:
+        found.append(st.builds(Door, st.just("share"), st.tuples(st.sampled_from(ends)), depth))
+    if MERGES:
+        alike = [[key for key in ends if parts[key[0]].dtype == dtype] for dtype in DTYPES]
+        found += [
+            st.builds(Door, st.just("merge"), st.lists(st.sampled_from(keys), min_size=1, max_size=3).map(tuple), depth)
+            for keys in alike
+            if keys
+        ]
+    return st.one_of(found) if found else st.nothing()
+
+
+def carries(parts: list[Part], index: int) -> bool:
+    """Whether tombstones may come out of node `index`: they have no place on edges that lose records."""
+    plain = [wire.source for wire in parts[index].wires if not wire.feedback]
+    return parts[index].kind in FAILING or any(carries(parts, source) for source in plain)
 
 
 def part(draw: st.DrawFn, kinds: tuple[str, ...], length: int = 0, wires: tuple[Wire, ...] = ()) -> Part:
     """A node of one of `kinds`."""
     kind, dtype = draw(st.sampled_from(kinds)), draw(st.sampled_from(DTYPES))
-    return Part(kind, length, wires, dtype, waits=draw(st.booleans()), gain=draw(st.integers(1, 3)) if wires else 1)
+    if not wires:
+        return Part(kind, length, dtype=dtype, waits=draw(st.booleans()))
+    replicas = draw(st.integers(1, 3)) if REPLICAS and kind in STATELESS and draw(rarely) else 1
+    return Part(kind, 0, wires, dtype, draw(st.booleans()), draw(st.integers(1, 3)), replicas)
 
 
 def wire(draw: st.DrawFn, parts: list[Part], shape: str) -> Wire:
@@ -50,8 +84,7 @@ def close_loop(draw: st.DrawFn, parts: list[Part], emitters: int) -> None:
     early = draw(st.sampled_from(ancestors(parts, late)))
     initial = tuple(draw(st.lists(st.integers(0, 50), min_size=1, max_size=3)))
     back = Wire(late, depth=DEEP, initial=initial, feedback=True)
-    before = parts[early]
-    parts[early] = Part(before.kind, 0, (*before.wires, back), before.dtype, before.waits, before.gain)
+    parts[early] = replace(parts[early], wires=(*parts[early].wires, back))
 
 
 def ancestors(parts: list[Part], index: int) -> list[int]:

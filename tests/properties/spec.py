@@ -13,7 +13,8 @@ MODULUS = 1_000_003
 EMITTERS = ("values", "generator", "ready")  # `compute`, a generator function, `emit`
 SAME_RATE = ("mix", "count")  # one record for each firing
 OTHER_RATE = ("filter", "fan", "stop", "split", "both", "pairs")
-STATELESS = ("count", "filter", "fan", "split", "both")
+FAILING = ("raises", "breaks")  # on_error="skip"
+STATELESS = ("count", "filter", "fan", "split", "both", "raises", "breaks")
 TWO_OUTPUTS = ("split", "both")
 DTYPES = ("i8", "record")
 NOTHING: Any = None  # at a place of a node with two outputs
@@ -38,7 +39,7 @@ class Wire:
 class Part:
     """One node: what it computes, as what it publishes, and what it reads. Emitters have a length instead of wires.
 
-    Attributes: `dtype` of its outputs; `waits`: it is a coroutine; `gain`: its parameter.
+    Attributes: `dtype` of its outputs; `waits`: it is a coroutine; `gain`: its parameter; `replicas`: how many of it there are.
     """
 
     kind: str
@@ -47,6 +48,7 @@ class Part:
     dtype: str = "i8"
     waits: bool = False
     gain: int = 1
+    replicas: int = 1
 
     @property
     def outputs(self) -> int:
@@ -54,10 +56,24 @@ class Part:
 
 
 @dataclass(frozen=True)
+class Door:
+    """A reader of some outputs that sees what time makes of it: by the policy of its edge, or behind a `merge` or `share`."""
+
+    kind: str
+    sources: tuple[tuple[int, int], ...]
+    depth: int = 2
+
+
+@dataclass(frozen=True)
 class Spec:
-    """A graph. Every output is collected, so that nothing is cut short by a reader that left."""
+    """A graph. Every output is collected, so that nothing is cut short by a reader that left.
+
+    Attributes: `nested`: its nodes are a part of the graph that has the collectors, in one context.
+    """
 
     parts: tuple[Part, ...]
+    doors: tuple[Door, ...] = ()
+    nested: bool = False
 
     @property
     def ends(self) -> list[tuple[int, int]]:
@@ -68,6 +84,10 @@ class Spec:
 def emitted(part: Part, index: int) -> Iterator[int]:
     """The values of an emitter."""
     return ((7 * k + 13 * index) % 101 for k in range(part.length))
+
+
+class Refused(ValueError):
+    """What a failing node raises, with the records that it had published by then."""
 
 
 class Behaviour:
@@ -95,9 +115,13 @@ class Behaviour:
             case "fan":
                 return [(total + copy,) for copy in range(total % 3)]
             case "split":
-                return [(total, NOTHING) if total % 2 else (NOTHING, self.state % 7 + total)]
+                return [(total, NOTHING) if total % 2 else (NOTHING, total + 50)]
             case "both":
                 return [(total, total + 1)]
+            case "raises" if total % 5 == 0:
+                raise Refused([])
+            case "breaks" if total % 5 == 0:
+                raise Refused([(total + copy,) for copy in range(total % 2)])
             case "pairs":
                 self.carried.append(total)
                 pair, self.carried = self.carried[:2], self.carried[2:]

@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 
 from tests.drivers import KINDS, Driver
 from tests.properties.built import Case, build_all
-from tests.properties.kahn import interpret
 from tests.properties.random_specs import placements, specs
 from tests.properties.spec import Part, Spec, Wire
 
@@ -24,11 +23,11 @@ cases = st.tuples(specs(), placements)
 
 
 def same_sequences(drawn: list[Case], kind: str) -> None:
-    """The engine gives what the interpreter gives, record for record."""
+    """The engine gives what the interpreter gives, record for record, and its doors keep their laws."""
     graph, built = build_all(drawn, CONTEXT[kind])
-    Driver(kind).run(graph)
-    for (spec, _), each in zip(drawn, built, strict=True):
-        assert interpret(spec) == each.sequences()
+    report = Driver(kind).run(graph)
+    for each in built:
+        each.check(report)
 
 
 LOOP = Spec((Part("values", 9), Part("mix", wires=(Wire(0, depth=512), Wire(2, depth=512, initial=(5,), feedback=True))),

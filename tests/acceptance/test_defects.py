@@ -1,0 +1,200 @@
+"""Acceptance: what was seen in the four ancestor systems when they were run, and must not be seen here.
+
+The table in `tests/house/test_acceptance.py` says where each is tested; here are those that no acceptance row tests.
+"""
+
+import numpy as np
+import pytest
+
+from dfcore import STOP, Collector, Emitter, Graph, NodeFailed, Router, collect, emit
+from tests.drivers import Driver
+
+spread = pytest.mark.parametrize("driver", ["threads", "processes"], indirect=True)
+
+
+class Slow(Collector):
+    """Works on each record longer than it takes to make one; brings home what it saw."""
+
+    def open(self):
+        self.seen = []
+
+    def compute(self, x):
+        sum(range(500))
+        self.seen.append(x)
+
+    def close(self):
+        return self.seen
+
+
+def test_nothing_is_dropped_by_default(driver):
+    """Silent drops by default: an edge of which nothing is said loses nothing, however slow its reader."""
+    with Graph() as graph:
+        with driver.at(graph, "a"):
+            source = emit(range(3000), "i8")
+        with driver.at(graph, "b"):
+            slow = Slow()
+    source.to(slow)
+    edge = driver.run(graph).edges["emit -> slow"]
+    assert list(range(3000)) == slow.result
+    assert (3000, 3000, 0, 0) == (edge.written, edge.read, edge.dropped, edge.overwritten)
+
+
+class Numbered(Emitter):
+    """Its own number, and a count, as fast as there is room."""
+
+    def __init__(self, number):
+        super().__init__([("node", "i8"), ("count", "i8")])
+        self.number = number
+
+    def compute(self):
+        return (self.number, self.firing) if self.firing < 5000 else STOP
+
+
+class Pairs(Collector):
+    """How many pairs came, and how many of them it had not seen before."""
+
+    def open(self):
+        self.seen, self.count = set(), 0
+
+    def compute(self, a, b):
+        self.seen.add((a.count, b.count))
+        self.count += 1
+
+    def close(self):
+        return self.count, len(self.seen), max(self.seen)
+
+
+@spread
+def test_every_record_arrives_once(driver):
+    """51 675 emitted, 4 384 distinct arrived: two emitters as fast as they can, and each record of both meets its partner once."""
+    with Graph() as graph:
+        with driver.at(graph, "a"):
+            first = Numbered(1)
+        with driver.at(graph, "b"):
+            second = Numbered(2)
+        with driver.at(graph, "c"):
+            pairs = Pairs()
+    pairs(first, second)
+    driver.run(graph)
+    assert (5000, 5000, (4999, 4999)) == pairs.result
+
+
+class Noise(Emitter):
+    """Numbers from its own generator."""
+
+    def compute(self):
+        return self.rng.random() if self.firing < 20 else STOP
+
+
+def noise(driver, seed):
+    with Graph() as graph:
+        nodes = []
+        for name in "ab":
+            with driver.at(graph, name):
+                nodes.append(Noise("f8"))
+        outs = [collect(), collect()]
+    for node, out in zip(nodes, outs, strict=True):
+        node.to(out)
+    driver.run(graph, seed=seed)
+    return [tuple(out.records) for out in outs]
+
+
+def test_random_numbers_differ_between_nodes(driver):
+    """Identical random numbers in forked workers: each node has its own, and the same seed gives the same again, anywhere."""
+    first, second = noise(driver, 1)
+    assert 40 == len({*first, *second})
+    assert [first, second] == noise(Driver("virtual"), 1)
+
+
+class GlobalNoise(Emitter):
+    """Numbers from NumPy's global state."""
+
+    def compute(self):
+        return np.random.random() if self.firing < 5 else STOP
+
+
+@pytest.mark.parametrize("driver", ["processes"], indirect=True)
+def test_contexts_are_no_copies_of_the_caller(driver):
+    """Identical random numbers, the other half: processes are started anew, so NumPy's own state differs between them, too."""
+    np.random.seed(0)
+    with Graph() as graph:
+        nodes, outs = [], [collect(), collect()]
+        for name in "ab":
+            with driver.at(graph, name):
+                nodes.append(GlobalNoise("f8"))
+    for node, out in zip(nodes, outs, strict=True):
+        node.to(out)
+    driver.run(graph)
+    assert 10 == len({*outs[0].records, *outs[1].records})
+
+
+class Opens(Router):
+    """Fails on its second record, having noted how often it was opened and fired."""
+
+    def __init__(self):
+        super().__init__("i8")
+        self.opened = 0
+
+    def open(self):
+        self.opened += 1
+        self.fired = 0
+
+    def compute(self, x):
+        self.fired += 1
+        if x == 1:
+            raise SystemExit("not the interpreter")
+        return x
+
+    def close(self):
+        return self.opened, self.fired
+
+
+def test_an_exception_reaches_the_caller_and_nothing_is_started_again(driver):
+    """An exception that never reaches the caller, or kills the interpreter, or restarts the node for ever: not even SystemExit does."""
+    with Graph() as graph:
+        with driver.at(graph, "a"):
+            source = emit(range(100), "i8")
+        with driver.at(graph, "b"):
+            opens, out = Opens(), collect()
+    source.to(opens).to(out)
+    with pytest.raises(NodeFailed) as error:
+        driver.run(graph)
+    assert ("opens", "compute") == (error.value.node, error.value.method)
+    assert isinstance(error.value.__cause__, SystemExit)
+    assert (1, 2) == opens.result
+
+
+class Endless(Emitter):
+    """0, 1, 2 ... without end."""
+
+    def compute(self):
+        return self.firing
+
+
+class Middle(Router):
+    """Passes on."""
+
+    def compute(self, x):
+        return x
+
+
+class Takes(Collector):
+    """Leaves after three records."""
+
+    def compute(self, x):
+        return STOP if self.firing == 2 else None
+
+
+def test_who_is_abandoned_ends(driver):
+    """A pipeline that hangs when abandoned: an endless emitter behind two nodes ends when their reader has left."""
+    with Graph() as graph:
+        with driver.at(graph, "a"):
+            endless = Endless("i8")
+        with driver.at(graph, "b"):
+            middle = Middle("i8")
+        with driver.at(graph, "c"):
+            takes = Takes()
+    endless.to(middle).to(takes)
+    report = driver.run(graph)
+    assert "finished" == report.ended
+    assert 3 == report.edges["middle -> takes"].read

@@ -1,0 +1,95 @@
+"""The acceptance rows A1 to A32, each with the tests that prove it and the drivers under which they run.
+
+A row runs inline, in threads and in processes; one about loss or timing in threads and processes, and where its values are exact in
+virtual time. What needs no driver (lazy pipelines, a program of its own) has none.
+"""
+
+from __future__ import annotations
+
+import ast
+import pathlib
+from collections.abc import Iterator
+
+import pytest
+
+from tests.drivers import KINDS
+
+ROOT = pathlib.Path(__file__).parents[2]
+EVERYWHERE, SPREAD, PROCESSES = "inline threads processes", "threads processes", "processes"
+
+#: Row: (drivers under which it runs, the tests that prove it).
+ROWS = {
+    "A1": (EVERYWHERE, "test_a1_three_spellings_one_graph"),
+    "A4": (EVERYWHERE, "test_a4_each_reader_gets_every_record"),
+    "A5": (EVERYWHERE, "test_a5_drain_through_nodes_that_block test_a5_drain_through_nodes_that_await"),
+    "A6": (EVERYWHERE, "test_a6_arrays_reach_the_caller_in_order_and_read_only"),
+    "A7": (SPREAD, "test_a7_a_full_edge_holds_the_writer_back test_a7_dropping_is_a_choice_and_counted"),
+    "A8": ("", "test_a8_latest_is_the_newest_unread_record"),  # virtual, in one, two and no contexts
+    "A9": (EVERYWHERE, "test_a9_decimate_takes_the_last_of_each_two test_a9_a_parameter_that_nobody_feeds_keeps_its_default"),
+    "A10": ("", "test_a10_two_time_scales"),  # virtual, in five placements
+    "A11": (EVERYWHERE, "test_a11_a_cycle_needs_initial_records test_a11_the_loop_with_its_first_control"),
+    "A12": ("virtual", "test_a12_a_parameter_changes_between_firings test_a12_a_value_out_of_bounds_is_refused_where_it_is_set"),
+    "A13": (EVERYWHERE, "test_a13_large_records_arrive_whole_and_in_order test_a13_the_newest_record_is_whole_too"),
+    "A14": (EVERYWHERE, "test_a14_a_probe_is_opened_and_closed_once test_a14_a_probe_is_closed_after_an_error_too"),
+    "A17": (EVERYWHERE, "test_a17_fibonacci_ends_by_itself_and_runs_again"),
+    "A18": (EVERYWHERE, "test_a18_a_walk_brings_its_state_home test_a18_a_moving_average_of_ten test_a18_a_moving_average_by_window"),
+    "A19": (EVERYWHERE, """test_a19_a_join_of_equal_lengths test_a19_a_join_ends_with_its_shorter_input
+        test_a19_what_is_left_over_does_not_depend_on_timing test_a19_an_endless_emitter_ends_when_nobody_reads"""),
+    "A20": (EVERYWHERE, "test_a20_an_error_ends_the_run_and_names_the_node"),
+    "A21": (PROCESSES, "test_a21_a_context_killed_by_its_own_node test_a21_a_context_killed_from_outside_is_noticed_within_a_second"),
+    "A22": ("inline threads", "test_a22_a_regulator_that_drops_what_is_left test_a22_a_regulator_that_carries_over"),
+    "A30": (EVERYWHERE, "test_a30_a_deadlock_of_full_edges_is_an_error test_a30_the_depth_it_asked_for_is_enough"),
+    "A31": (EVERYWHERE, "test_a31_an_idle_graph_uses_no_cpu test_a31_ctrl_c_drains_and_exits"),
+    "A32": ("", "test_a32_a_microphone_is_recorded_in_batches_from_a_trigger_on"),  # in a world
+}  # fmt: skip
+
+#: What was seen in the systems that this one comes from, and the tests that it is not seen here.
+DEFECTS = {
+    "data lost at the end because the graph stops when the first node is done": "test_a5_drain_through_nodes_that_block",
+    "silent drops by default": "test_nothing_is_dropped_by_default",
+    "a join that never ends": "test_a19_a_join_ends_with_its_shorter_input test_a19_an_endless_emitter_ends_when_nobody_reads",
+    "an exception that never reaches the caller": "test_a20_an_error_ends_the_run_and_names_the_node",
+    "or kills the interpreter, or restarts the node for ever": "test_an_exception_reaches_the_caller_and_nothing_is_started_again",
+    "torn records": "test_a13_large_records_arrive_whole_and_in_order test_a13_the_newest_record_is_whole_too",
+    "51 675 records emitted of which 4 384 distinct arrived": "test_every_record_arrives_once",
+    "busy waiting": "test_a31_an_idle_graph_uses_no_cpu test_l11_an_idle_graph_is_never_woken",
+    "identical random numbers in forked workers": "test_random_numbers_differ_between_nodes test_contexts_are_no_copies_of_the_caller",
+    "shared memory and threads left behind": "test_l8_nothing_is_left_however_a_run_ends test_l8_nothing_is_left_of_processes",
+    "a pipeline that hangs when abandoned": "test_who_is_abandoned_ends",
+}
+
+
+def narrowed(decorator: ast.expr, shared: dict[str, ast.expr]) -> set[str] | None:
+    """The drivers that a decorator narrows a test to; None if it does not. `shared`: decorators that have a name in the module."""
+    decorator = shared.get(decorator.id, decorator) if isinstance(decorator, ast.Name) else decorator
+    if not isinstance(decorator, ast.Call) or "driver" not in [getattr(argument, "value", None) for argument in decorator.args[:1]]:
+        return None
+    return set(ast.literal_eval(decorator.args[1]))
+
+
+def listed(path: pathlib.Path) -> Iterator[tuple[str, set[str]]]:
+    """The tests of a file, each with its drivers."""
+    body = ast.parse(path.read_text()).body
+    shared = {item.targets[0].id: item.value for item in body if isinstance(item, ast.Assign) and isinstance(item.targets[0], ast.Name)}
+    for item in body:
+        if isinstance(item, ast.FunctionDef) and item.name.startswith("test_"):
+            found = [drivers for decorator in item.decorator_list if (drivers := narrowed(decorator, shared)) is not None]
+            uses = any(argument.arg == "driver" for argument in item.args.args)
+            yield item.name, found[0] if found else set(KINDS) if uses else set()
+
+
+COLLECTED = {name: drivers for path in sorted((ROOT / "tests").rglob("test_*.py")) for name, drivers in listed(path)}
+
+
+@pytest.mark.parametrize("row", ROWS)
+def test_an_acceptance_row_is_proved(row):
+    """Its tests exist, and each of its drivers runs one of them at least."""
+    drivers, tests = (words.split() for words in ROWS[row])
+    assert [] == [test for test in tests if test not in COLLECTED]
+    assert set() == set(drivers) - set().union(*(COLLECTED[test] for test in tests))
+
+
+@pytest.mark.parametrize("defect", DEFECTS)
+def test_a_defect_of_the_ancestors_has_its_test(defect):
+    """What was seen there is tested here, by name."""
+    assert [] == [test for test in DEFECTS[defect].split() if test not in COLLECTED]
