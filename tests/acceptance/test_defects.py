@@ -191,9 +191,7 @@ def test_who_is_abandoned_ends(driver):
         with driver.at(graph, "a"):
             endless = Endless("i8")
         with driver.at(graph, "b"):
-            middle = Middle("i8")
-        with driver.at(graph, "c"):
-            takes = Takes()
+            middle, takes = Middle("i8"), Takes()
     endless.to(middle).to(takes)
     report = driver.run(graph)
     assert "finished" == report.ended

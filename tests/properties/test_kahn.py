@@ -43,7 +43,7 @@ KNOWN: list[Case] = [(LOOP, [1, 2, 3]), (RATES, [1, 2, 3]), (LEFT, [0, 0, 0, 0, 
 
 
 @pytest.mark.parametrize("kind", ["inline", "threads", "virtual"])
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(case=cases)
 @example(case=KNOWN[0])
 @example(case=KNOWN[1])
