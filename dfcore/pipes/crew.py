@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
-from .._ahead import Results, Ahead
+from .._ahead import Ahead, Results
 
 
 class Crew:

@@ -21,8 +21,8 @@ from collections.abc import Callable, Iterable, Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from .._pull import Batch, Each, Filter, Flatten, Flow, Guard, Map, Marks, On, Step, Take, Until
 from .._ahead import Ahead
+from .._pull import Batch, Each, Filter, Flatten, Flow, Guard, Map, Marks, On, Step, Take, Until
 from . import given
 from .crew import Crew
 from .given import Marker
