@@ -186,7 +186,7 @@ class Declared(Member):
     @property
     def passes_on(self) -> bool:
         """Whether its output is what it takes, unchanged: `merge` and `share`."""
-        return self.node._fires != ALL
+        return bool(self.node._fires != ALL)
 
     @property
     def outputs(self) -> dict[str, np.dtype[Any] | None]:
