@@ -132,7 +132,7 @@ class Graph(Declaration):
             GraphError: the graph has no such node.
         """
         index = self._index_of(node)
-        name = self.nodes[index].name
+        name = self._books[index].name
         if self._run is not None and (found := self._run.why(index)) is not None:
             return found
         if self.report is None:
@@ -143,8 +143,8 @@ class Graph(Declaration):
 
     def _index_of(self, node: Node | str) -> int:
         found = self[node] if isinstance(node, str) else node
-        for index, member in enumerate(self.nodes):
-            if member is found:
+        for index, book in enumerate(self._books):
+            if book.node is found:
                 return index
         raise GraphError(Problem(code="why", where=f"graph {self.name}.why", needed="one of its nodes, or the name of one",
                                  found=repr(node), do="ask the graph that it belongs to"))  # fmt: skip
