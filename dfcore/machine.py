@@ -160,3 +160,14 @@ def is_stopped(pid: int) -> bool:
     except OSError:
         return False  # it is gone
     return stat.rpartition(")")[2].split()[0] in "Tt"
+
+
+def starved_ns(pid: int) -> int:
+    """How long the first thread of a process could have run and had no core; 0 where the kernel does not say.
+
+    Source: /proc/<pid>/schedstat, second figure (Documentation/scheduler/sched-stats.rst).
+    """
+    try:
+        return int(pathlib.Path(f"/proc/{pid}/schedstat").read_text().split()[1])
+    except (OSError, IndexError):
+        return 0

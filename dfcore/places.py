@@ -35,6 +35,7 @@ class Place:
     ready: bool = False
     done: bool = False
     done_ns: int = 0
+    starved_ns: int = 0  # of its process, when its time to end began
     killed: str = ""  # why this run killed it
     info: dict[str, Any] = field(default_factory=dict)
     runner: AsyncRunner | None = None  # in this process

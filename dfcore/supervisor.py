@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, Self
 
+from . import machine
 from .clock import real_now_ns
 from .control import ABORT, GO, NEW, STOP, RunLine
 from .diagnosis import hand_of
@@ -280,6 +281,7 @@ class Supervisor:
                 place.info.update(info)
                 self.results.update(results)
                 place.done, place.done_ns = True, real_now_ns()
+                place.starved_ns = machine.starved_ns(place.pid) if place.process is not None else 0
         self.changed()
 
     def fail(self, at_ns: int, error: BaseException) -> None:

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from .supervisor import Supervisor
 
 GRACE_NS = GRACE_S * 1_000_000_000
+#: Less than this is not worth another look.
+LEAST_GIVEN_NS = 100_000_000
 #: How soon a node that waits for room is looked at; later if the graph moves, twice as late after each look if it does not.
 LOOK_NS, LOOK_MOVING_NS, LOOK_MOST_NS = 20_000_000, 200_000_000, 2_000_000_000
 
@@ -46,6 +48,7 @@ class Watcher:
         self._ended_ns: dict[int, int] = {}  # STOP or ABORT -> when it was first seen
         self._busy: dict[int, int] = {}  # emitters that were firing when they had to stop
         self._judged = False  # whether those have been looked at again
+        self._given_ns: dict[int, int] = {}  # context -> for how long it had no core, on top of its grace
         self._look_ns: int | None = None
         self._delay_ns = LOOK_NS
         self._seen: object = None
@@ -207,6 +210,9 @@ class Watcher:
             self._busy = busy_emitters(self._run.plan, self._run.memory)
         if line.state == ABORT and ABORT not in self._ended_ns:
             self._ended_ns[ABORT] = now_ns
+            for place in self._run.places:
+                if place.process is not None and not place.done:
+                    place.starved_ns = machine.starved_ns(place.pid)
 
     def _deadlines(self) -> Iterator[tuple[int, Callable[[], None]]]:
         line = self._run.line
@@ -219,10 +225,22 @@ class Watcher:
         for place in self._run.places:
             if place.pidfd >= 0 and not place.killed:
                 if place.done:
-                    yield place.done_ns + GRACE_NS, partial(self._kill, place, f"needed to leave within {GRACE_S} s of its close")
+                    yield self._expiry(place, place.done_ns, f"needed to leave within {GRACE_S} s of its close")
                 elif ABORT in self._ended_ns:
                     why = f"needed to close within {GRACE_S} s when the run was given up"
-                    yield self._ended_ns[ABORT] + GRACE_NS, partial(self._kill, place, why)
+                    yield self._expiry(place, self._ended_ns[ABORT], why)
+
+    def _expiry(self, place: Place, since_ns: int, why: str) -> tuple[int, Callable[[], None]]:
+        """When the time of a process is up that should have ended at `since_ns`, and what happens then."""
+        return since_ns + GRACE_NS + self._given_ns.get(place.context.index, 0), partial(self._expire, place, why)
+
+    def _expire(self, place: Place, why: str) -> None:
+        """Kill a process whose time is up; but what it spent waiting for a core is given back to it."""
+        starved_ns, given_ns = machine.starved_ns(place.pid) - place.starved_ns, self._given_ns.get(place.context.index, 0)
+        if starved_ns > given_ns + LEAST_GIVEN_NS:
+            self._given_ns[place.context.index] = starved_ns
+        else:
+            self._kill(place, why)
 
     def _kill_busy(self) -> None:
         """Emitters that block in one firing since they had to stop hold up everybody's end, and so do stopped processes."""

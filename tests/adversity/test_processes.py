@@ -15,7 +15,7 @@ import warnings
 import numpy as np
 import pytest
 
-from dfcore import Collector, ContextDied, Emitter, Graph, GraphError, NodeFailed, Router, watcher
+from dfcore import Collector, ContextDied, Emitter, Graph, GraphError, NodeFailed, Router, machine, watcher
 
 ROOT = pathlib.Path(__file__).parents[2]
 
@@ -203,6 +203,26 @@ def test_a_process_that_does_not_leave_is_killed(tmp_path, quick_grace):
     source.to(actuator, policy="latest")
     with pytest.warns(RuntimeWarning, match="context 'control': needed to leave within 5 s of its close; it was killed"):
         graph.run(0.05)
+    assert actuator.result[-1] == 9
+
+
+def test_a_process_that_gets_no_core_has_its_time_all_the_same(tmp_path, monkeypatch):
+    """What it spent waiting for a core is added to its grace: a busy machine is no reason to kill."""
+
+    class Slow(Actuator):
+        def close(self):
+            threading.Thread(target=select.select, args=([], [], [], 0.5)).start()
+            return super().close()
+
+    with Graph("loop") as graph:
+        source = Source()
+        with graph.context("control"):
+            actuator = Slow(tmp_path / "notes")
+    source.to(actuator, policy="latest")
+    monkeypatch.setattr(watcher, "GRACE_NS", 100_000_000)
+    waited_ns = iter([0])
+    monkeypatch.setattr(machine, "starved_ns", lambda pid: next(waited_ns, 60_000_000_000))
+    graph.run(0.05)
     assert actuator.result[-1] == 9
 
 
