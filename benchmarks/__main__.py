@@ -1,6 +1,6 @@
 """Measure everything, print each figure beside its target, and write them all as JSON where asked.
 
-python -m benchmarks [hop throughput chain machine sound world] [--repeat 5] [--json PATH]
+python -m benchmarks [hop throughput chain machine sound world pipes] [--repeat 5] [--json PATH]
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ import sys
 
 import numpy as np
 
-from . import chain, hop, machine, sound, throughput, world
+from . import chain, hop, machine, pipes, sound, throughput, world
 from .figure import Figure
 
-PARTS = {"hop": hop, "throughput": throughput, "chain": chain, "machine": machine, "sound": sound, "world": world}
+PARTS = {"hop": hop, "throughput": throughput, "chain": chain, "machine": machine, "sound": sound, "world": world, "pipes": pipes}
 HEAD = ["figure", "median", "range", "n", "target", "", "what"]
 
 
@@ -45,7 +45,7 @@ def printed(rows: list[list[str]]) -> str:
 
 def main() -> int:
     """Run the parts that were asked for. The exit code is 0 whether or not targets are met: figures are not tests."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measures of the engine and of the simulator, beside their targets.")
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measures of the engine, of the simulator and of pipes, beside their targets.")
     parser.add_argument("parts", nargs="*", metavar="part", help=f"any of: {', '.join(PARTS)} (all)")
     parser.add_argument("--repeat", type=int, default=5, help="values of each figure (5); figures are their medians")
     parser.add_argument("--json", type=pathlib.Path, metavar="PATH", help="write every value to this file too")

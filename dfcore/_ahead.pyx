@@ -48,6 +48,13 @@ cdef class Place:
     cdef readonly bint done
 
 
+cdef dict waiting = {}  # the thread of each puller that waits, and what it waits for
+
+
+cdef object closed():
+    return ValueError("pipe: needed an open one, was closed; pull it inside its `with` block.")
+
+
 def closed_gate():
     """A lock that is taken: the next to take it waits until somebody wakes him."""
     gate = threading.Lock()
@@ -73,7 +80,7 @@ cdef class Ahead:
     cdef Failed failed
     cdef Place fence
     cdef Py_ssize_t room, running, unhired
-    cdef bint ordered, pulling, asleep, coming, over
+    cdef bint ordered, pulling, asleep, abandoned, coming, over
     cdef readonly bint closed
     cdef unsigned long owner
 
@@ -227,7 +234,7 @@ cdef class Ahead:
             if self.failed is not None:
                 raise self.failed.error.with_traceback(self.failed.traceback)
             if self.closed:
-                raise ValueError("pipe: needed an open one, was closed; pull it inside its `with` block.")
+                raise closed()
             if self.ready():
                 place = self.places.popleft()
                 self.room += 1
@@ -252,20 +259,37 @@ cdef class Ahead:
             if self.ready() or self.ended():
                 return 0
             self.asleep = True
+            waiting[PyThread_get_thread_ident()] = self
             self.gate.acquire()
         except BaseException:
             if not self.asleep:
                 self.gate.acquire(False)  # it was roused meanwhile
             self.asleep = False
             raise
+        finally:
+            waiting.pop(PyThread_get_thread_ident(), None)
+        if self.abandoned:
+            self.abandoned = False
+            raise closed()
 
     def close(self):
         """End the work: who waits leaves, who works leaves after the call he is in. May be called again, from anywhere."""
+        cdef Ahead other
         self.closed = self.over = True
-        self.source = self.hire = None
-        self.places.clear()
+        other = waiting.get(self.owner) if self.pulling else None
+        if other is not None:  # our worker waits for what nobody wants any more
+            other.abandon()
         self.dismiss()
         self.rouse()
+        self.source = self.hire = None
+        self.places.clear()
+
+    cdef int abandon(self) except -1:
+        """Wake the puller without an item."""
+        if self.asleep:
+            self.asleep = False
+            self.abandoned = True
+            self.gate.release()
 
     # who wakes whom
 

@@ -21,7 +21,8 @@ from .sentinels import SKIP
 
 
 cdef extern from "Python.h":
-    PyObject *PyIter_Next(object iterator)
+    PyObject *PyIter_Next(object iterator) except? NULL
+    PyObject *PyObject_CallOneArg(object call, object value)
     void Py_DECREF(PyObject *value)
     unsigned long PyThread_get_thread_ident()
 
@@ -121,10 +122,24 @@ cpdef object applied(list steps, object item):
 
 cdef object called(object call, object value):
     """`call(value)`, whose StopIteration would look like an end."""
+    cdef PyObject *result = PyObject_CallOneArg(call, value)
+    if result is NULL:
+        raised(call)
+    value = <object>result
+    Py_DECREF(result)
+    return value
+
+
+cdef int raised(object call) except -1:
+    """Raise what the call has raised, or what it stands for. Apart, because a `try` in `called` would cost every item."""
     try:
-        return call(value)
+        pending()
     except StopIteration as error:
         raise stopped(call) from error
+
+
+cdef int pending() except -1:
+    return -1  # the exception that is set
 
 
 cdef object stopped(object call):
@@ -430,5 +445,7 @@ cdef class Until:
             raise
         if type(item) is Tag and (<Tag>item).kind == MARK and (self.marker is None or (<Tag>item).value is self.marker):
             self.ended, self.source = "marker", None
+            if (<Tag>item).keys:
+                return (<Tag>item).altered(GAP, None)  # what waits for the marker's place goes on
             raise StopIteration
         return item

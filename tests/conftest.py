@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 import scipy.linalg
 
+from tests.dfcore.pipes.busy import NoneLeft
 from tests.drivers import KINDS, Driver
 from tests.leaks import Leaks
 
@@ -68,3 +69,12 @@ def alone(request: pytest.FixtureRequest, leaks: Leaks) -> Iterator[None]:
 def driver(request: pytest.FixtureRequest) -> Driver:
     """Every driver in turn. Narrow it with `@pytest.mark.parametrize("driver", [...], indirect=True)`."""
     return Driver(request.param)
+
+
+@pytest.fixture
+def none_left() -> Iterator[NoneLeft]:
+    """What the test started. When it is over, all of it has ended or is about to."""
+    found = NoneLeft()
+    yield found
+    found.join()
+    assert set() == found.threads()

@@ -12,6 +12,10 @@ from . import marker as marker
 from . import order as order
 from . import thread as thread
 from .given import Marker as Marker
+from .loader import Loader as Loader
+from .loader import sequential as sequential
+from .loader import shuffled as shuffled
+from .loader import stack as stack
 from .stage import Pipe as Pipe
 from .stage import pipe as pipe
 

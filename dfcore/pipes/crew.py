@@ -7,6 +7,7 @@ threads end with the call they are in. A thread that is inside a source for ever
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import weakref
 from collections.abc import Callable, Iterator
@@ -44,7 +45,8 @@ class Crew:
         self._ahead.close()
         for thread in self._threads:
             if thread is not threading.current_thread() and thread.ident != self._ahead.puller:
-                thread.join()
+                with contextlib.suppress(RuntimeError):  # it is being started: when it is, there is nothing to do
+                    thread.join()
 
 
 def _hire(threads: list[threading.Thread], work: Callable[[Ahead], None], name: str, ahead: Ahead) -> None:

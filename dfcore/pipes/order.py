@@ -45,4 +45,4 @@ def load(p: Iterable[T], saved: SavedPipe[Any]) -> Pipe[T]:
     if not isinstance(saved, SavedPipe):
         raise TypeError(f"order.load: needed what order.save returned, was {saved!r}.")
     below = pipe(p)
-    return below.stage(Loaded(below.raw, saved.order))
+    return Pipe(Guard(Loaded(below.raw, saved.order)), below, closing=saved.order)

@@ -33,6 +33,7 @@ class Order:
         self._deepest = 1
         self._waiting: deque[threading.Lock] = deque()
         self._loader: int | None = None
+        self._closed = False
         self.loads = 0
 
     # the side of `Saved`
@@ -57,7 +58,12 @@ class Order:
                 gate.acquire()
 
     def _full(self) -> bool:
-        return self.loads > 0 and self._issued - self._done >= self._maxsize
+        return self.loads > 0 and not self._closed and self._issued - self._done >= self._maxsize
+
+    def close(self) -> None:
+        """Hold nobody up any more: what comes is not wanted."""
+        self._closed = True
+        self._wake()
 
     # the side of `Loaded`
 

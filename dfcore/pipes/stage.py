@@ -19,18 +19,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from .._ahead import Ahead
 from .._pull import Batch, Each, Filter, Flatten, Flow, Guard, Map, Marks, On, Step, Take, Until
+from ..progress import Bar
 from . import given
 from .crew import Crew
 from .given import Marker
 from .limits import RateLimit
 from .shared import Branch
+from .watched import Watched
 
 T = TypeVar("T")
 U = TypeVar("U")
+
+
+class Closing(Protocol):
+    """What ends with a pipe."""
+
+    def close(self) -> None: ...
 
 
 class Pipe(Flow, Generic[T]):
@@ -39,9 +47,9 @@ class Pipe(Flow, Generic[T]):
     Each method returns a new pipe that pulls this one; this one stays valid, and shares its items with it.
     """
 
-    def __init__(self, raw: Iterator[Any], below: Pipe[Any] | None = None, *, crew: Crew | None = None):
+    def __init__(self, raw: Iterator[Any], below: Pipe[Any] | None = None, *, closing: Closing | None = None):
         super().__init__(raw)
-        self._below, self._crew = below, crew
+        self._below, self._closing = below, closing
 
     if TYPE_CHECKING:
 
@@ -93,6 +101,15 @@ class Pipe(Flow, Generic[T]):
         """The items, at most `rate_hz` in a second; markers do not count. In a world it is the world's second."""
         return self.stage(RateLimit(self.raw, rate_hz))
 
+    def progress(self, total: int | None = None, title: str = "pipe") -> Pipe[T]:
+        """The items; how many have come through is shown as a bar, if standard error is a terminal.
+
+        Args:
+            total: how many there will be, if known.
+            title: what the bar is called.
+        """
+        return self.stage(Watched(self.raw, Bar(title, None if total is None else given.count("progress", "total", total, 0))))
+
     # markers
 
     def mark(self, m: Marker, every: int = 1, after: bool = True) -> Pipe[T]:
@@ -126,8 +143,8 @@ class Pipe(Flow, Generic[T]):
         """End the workers of this pipe and of those it pulls, and wait for the calls of functions that are under way."""
         below: Pipe[Any] | None = self
         while below is not None:
-            if below._crew is not None:
-                below._crew.close()
+            if below._closing is not None:
+                below._closing.close()
             below = below._below
 
     # how stages are built
@@ -157,7 +174,7 @@ class Pipe(Flow, Generic[T]):
         more = 2 * many if maxsize is None else given.count(where, "maxsize", maxsize, 1)
         source, steps = self.unfolded()
         crew = Crew(source, lambda ahead: work(ahead, steps), many, more, ordered=bool(ordered), name=where)
-        return Pipe(Guard(crew.results), self, crew=crew)
+        return Pipe(Guard(crew.results), self, closing=crew)
 
     def unfolded(self) -> tuple[Iterator[Any], list[Step]]:
         """What workers behind this pipe pull one at a time, and the steps that each then runs on its own item, in order."""

@@ -14,9 +14,9 @@ ENGINE = {  # what of the engine a lazy pipe may know: no graph, no node
     *("_pull", "_ahead", "errors", "sentinels", "clock", "pickles", "pipe", "launch", "places", "progress", "values", "dtypes"),
 }
 FLOORS = {
-    0: "given limits shared crew ordering",
+    0: "given limits shared crew ordering watched",
     1: "stage",
-    2: "thread order marker",
+    2: "thread order marker loader",
     3: "__init__",
 }
 FLOOR = {name: floor for floor, names in FLOORS.items() for name in names.split()}

@@ -1,0 +1,104 @@
+"""order.save and order.load: what may stand between them, and what is refused."""
+
+from __future__ import annotations
+
+import itertools
+import time
+
+import pytest
+
+import dfcore.pipes as pl
+from dfcore.pipes import Marker, pipe
+from sim import World
+from tests.dfcore.pipes.busy import Pulled, uneven
+
+
+def test_gaps_and_children_find_their_places():
+    """A filter before and behind two flattens, through unordered threads, inside an order inside an order."""
+
+    def several(x):
+        return [10 * x + i for i in range(x % 3)]
+
+    def odd(x):
+        return x % 2 == 1
+
+    expected = [z for x in range(1, 40, 2) for y in several(x) for z in several(y) if odd(z)]
+    with World():
+        p = outer = pl.order.save(range(40), 8)
+        p = inner = pl.order.save(pl.thread.queue(p.filter(odd).map(several).each(uneven()), 4), 5)
+        p = pl.order.load(p.flatten().map(several).thread.queue(3).flatten().each(uneven()).thread.queue(5), inner)
+        assert expected == list(pl.order.load(p.filter(odd), outer))
+
+
+def test_markers_keep_their_places_too():
+    """Marks from before order.save and marks that were put in behind it."""
+    m, n = Marker("m"), Marker("n")
+    seen = []
+    with World():
+        saved = pl.order.save(pipe(range(6)).mark(m, 3), 4)
+        p = saved.mark(n, 2).each(uneven()).thread.queue(3)
+        list(pl.order.load(p, saved).each(seen.append).on(m, lambda: seen.append("m")).on(n, lambda: seen.append("n")))
+    assert [0, 1, "n", 2, "m", 3, "n", 4, 5, "n", "m"] == seen
+
+
+def test_what_is_cut_off_is_not_waited_for():
+    """`take` in between: at the end of the stream the rest comes in order."""
+    with World():
+        saved = pl.order.save(range(20), 10)
+        found = list(pl.order.load(saved.each(uneven()).thread.queue(4).take(5), saved))
+    assert (5, sorted(found)) == (len(found), found)
+
+
+def test_several_loads_one_after_the_other():
+    """Segments between markers, each loaded by itself."""
+    m = Marker()
+    saved = pl.order.save(pipe(range(6)).mark(m, 2), 3)
+    assert [[0, 1], [2, 3], [4, 5]] == [list(pl.order.load(saved.until(m), saved)) for _ in range(3)]
+
+
+def test_without_a_load_nobody_is_held_up():
+    """Saved items are items."""
+    assert list(range(20)) == list(pl.order.save(range(20), 2))
+
+
+def test_closing_lets_go_who_waits_for_room(none_left):
+    """A worker that is held up at order.save ends when the pipe is closed, though the pipe is still held."""
+    source = Pulled(itertools.count())
+    saved = pl.order.save(source, 2)
+    p = pl.order.load(saved.thread.queue(3, 9), saved)
+    assert 0 == next(p)
+    p.close()
+    none_left.join()
+    assert set() == none_left.threads()
+    assert source.count <= 5
+
+
+def test_at_most_maxsize_are_pulled_ahead_of_load():
+    """Three items came out, two more are out."""
+    with World():
+        source = Pulled(itertools.count())
+        saved = pl.order.save(source, 2)
+        p = pl.order.load(saved.thread.queue(3, 9), saved)
+        assert [0, 1, 2] == [next(p) for _ in range(3)]
+        time.sleep(1)
+        assert 5 == source.count
+
+
+@pytest.mark.parametrize(
+    ("between", "text"),
+    [
+        (lambda p: p.batch(2), "batch: needed to stand behind order.load"),
+        (lambda p: p.tee()[0], "tee: needed to stand behind order.load"),
+        (lambda p: iter([next(p)]), "pipe: needed to be pulled behind order.load"),
+        (lambda p: [1, 2], "order.load: needed items of this order.save"),
+        (lambda p: pl.order.save([1], 3), "order.load: needed items of this order.save"),
+    ],
+    ids=["batch", "tee", "pulled elsewhere", "others", "another order"],
+)
+def test_what_loses_the_place_of_an_item_is_refused(between, text):
+    """The message says which stage."""
+    saved = pl.order.save(range(5), 2)
+    pl_load = pl.order.load([], saved)  # from now on somebody waits for the items
+    with pytest.raises(ValueError, match=text):
+        list(pl.order.load(between(saved), saved))
+    assert [] == list(pl_load)

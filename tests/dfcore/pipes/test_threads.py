@@ -1,0 +1,186 @@
+"""Stages that use threads: bounds, errors, and that all of it ends."""
+
+from __future__ import annotations
+
+import gc
+import itertools
+import signal
+import threading
+import time
+import traceback
+import weakref
+
+import pytest
+
+from dfcore.pipes import pipe
+from sim import World
+from tests.dfcore.pipes.busy import Busy, Pulled, uneven
+
+ORDERED = pytest.mark.parametrize("ordered", [True, False])
+
+
+@ORDERED
+def test_an_error_comes_in_its_place_and_ends_the_work(ordered, none_left):
+    """What was before it is handed on first if the order counts; afterwards every pull raises it; nothing more is pulled."""
+    source = Pulled(itertools.count())
+
+    def fails(x):
+        if x == 5:
+            raise ZeroDivisionError("at five")
+        return x
+
+    p = pipe(source).thread.map(fails, 3, 4, ordered=ordered)
+    found = []
+    with pytest.raises(ZeroDivisionError, match="at five") as caught:
+        found.extend(iter(lambda: next(p), None))
+    assert not ordered or [0, 1, 2, 3, 4] == found
+    assert "fails" in [entry.name for entry in caught.traceback]
+    with pytest.raises(ZeroDivisionError):
+        next(p)
+    none_left.join()
+    assert source.count <= 6 + 3 + 4
+
+
+def test_a_traceback_does_not_grow(none_left):
+    """Raised to many pulls, an error keeps the traceback that it came with."""
+    p = pipe([0]).thread.map(lambda x: 1 // x, 1)
+    lengths = set()
+    for _ in range(3):
+        with pytest.raises(ZeroDivisionError) as caught:
+            next(p)
+        lengths.add(len(traceback.extract_tb(caught.value.__traceback__)))
+    assert 1 == len(lengths)
+
+
+def test_an_error_passes_through_stages_with_threads(none_left):
+    """The puller of three of them gets the error of the first."""
+
+    def fails(x):
+        raise ValueError("first")
+
+    p = pipe(range(10)).each(fails).thread.queue(4, 8).thread.queue(4, 8).thread.map(str, 4, 8)
+    with pytest.raises(ValueError, match="first"):
+        list(p)
+
+
+def test_a_system_exit_of_a_function_reaches_the_puller(none_left):
+    """Whatever is raised in a thread is raised where it is waited for."""
+
+    def leaves(x):
+        raise SystemExit(3)
+
+    with pytest.raises(SystemExit):
+        list(pipe([1]).thread.map(leaves, 1))
+
+
+def test_leaving_the_block_waits_for_calls_that_are_under_way():
+    """After `with` no function of the pipe runs any more, and the pipe says that it is closed."""
+    busy = Busy()
+    with World():
+        with pipe(itertools.count()).thread.map(busy(uneven()), 4, 4).thread.map(busy(uneven()), 2) as p:
+            next(p)
+        assert (6, 0) == (busy.most, busy.now)
+        with pytest.raises(ValueError, match="was closed"):
+            next(p)
+
+
+def test_an_error_in_the_block_ends_the_workers(none_left):
+    """The block raises its own error."""
+    with pytest.raises(LookupError), pipe(itertools.count()).thread.map(str, 3) as p:
+        next(p)
+        raise LookupError
+
+
+@pytest.mark.parametrize("end", ["drop", "close"])
+def test_a_source_that_never_yields_can_be_abandoned(end, none_left):
+    """Nobody waits for it, and of all threads only the one that is inside it stays, until it comes out."""
+    arrived, leave, inside = threading.Event(), threading.Event(), []
+
+    def never():
+        yield 1
+        inside.append(threading.current_thread())
+        arrived.set()
+        leave.wait()
+
+    p = pipe(never()).thread.queue(4, 8).batch(1).flatten().thread.map(str, 4, 8).thread.map(str, 2)
+    assert "1" == next(p)
+    assert arrived.wait(10)
+    if end == "close":
+        p.close()
+    del p
+    for thread in none_left.threads() - set(inside):
+        thread.join(10)
+    assert set(inside) == none_left.threads()
+    leave.set()
+
+
+def test_ctrl_c_in_the_puller(none_left):
+    """It is raised where the puller waits; the pipe goes on from there, and nothing is lost."""
+    release = threading.Event()
+    p = pipe(range(20)).thread.map(lambda x: (release.wait(), x)[1], 2, 2)
+    main = threading.main_thread().ident
+    threading.Timer(0.05, lambda: signal.pthread_kill(main, signal.SIGINT)).start()
+    with pytest.raises(KeyboardInterrupt):
+        next(p)
+    release.set()
+    assert list(range(20)) == list(p)
+
+
+def test_threads_are_started_as_they_are_needed(none_left):
+    """Two items need no more than two of 50 threads, and a pipe that is not pulled needs none."""
+    names = set()
+    p = pipe([1, 2]).thread.map(lambda x: names.add(threading.current_thread().name), 50)
+    assert set() == none_left.threads()
+    list(p)
+    assert 1 <= len(names) <= 2
+
+
+def test_a_function_that_waits_runs_in_all_workers():
+    """8 calls of a second each take a second with 8 workers; so do functions of the stages before a queue."""
+    for make in (lambda p: p.thread.map(lambda x: time.sleep(1), 8), lambda p: p.map(lambda x: time.sleep(1)).thread.queue(8)):
+        with World() as world:
+            assert 8 == len(list(make(pipe(range(8)))))
+            assert 1_000_000_000 == world.now_ns
+
+
+def test_behind_a_mutex_the_stages_before_it_run_one_at_a_time():
+    """The function before the mutex is never in two threads at once, the one behind it is."""
+    before, behind = Busy(), Busy()
+    with World():
+        list(pipe(range(20)).each(before(uneven())).thread.mutex().each(behind(uneven())).thread.queue(4))
+    assert before.most == 1 < behind.most
+
+
+@ORDERED
+def test_dropped_items_count_until_they_are_passed(ordered):
+    """A filter that drops all does not let the workers run away: 1 of 40 items is asked for, 4 + 8 are out."""
+    with World():
+        source = Pulled(itertools.count())
+        p = pipe(source).filter(lambda x: x == 0).thread.map(lambda x: x, 4, 8, ordered=ordered)
+        assert 0 == next(p)
+        time.sleep(1)
+        assert 13 == source.count
+
+
+@ORDERED
+def test_what_was_handed_on_is_let_go(ordered, none_left):
+    """Neither the workers nor the pipe keep an item that the puller has had."""
+
+    class Item:
+        pass
+
+    p = pipe(Item() for _ in range(3)).thread.map(lambda x: x, 2, ordered=ordered)
+    item = weakref.ref(next(p))
+    list(p)
+    gc.collect()
+    assert item() is None
+
+
+def test_a_closed_upstream_pipe_ends_those_behind_it(none_left):
+    """Who pulls a pipe whose workers were ended elsewhere is told."""
+    first = pipe(itertools.count()).thread.map(str, 2)
+    second = first.map(str)
+    next(second)
+    first.close()
+    with pytest.raises(ValueError, match="was closed"):
+        next(second)
