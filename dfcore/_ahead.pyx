@@ -25,6 +25,10 @@ from collections import deque
 from dfcore._pull cimport ITEM, SKIP_RESULT, Tag, applied
 
 
+from posix.types cimport pid_t
+from posix.unistd cimport getpid
+
+
 cdef extern from "Python.h":
     unsigned long PyThread_get_thread_ident()
 
@@ -79,14 +83,17 @@ cdef class Ahead:
     cdef object source, hire, places, parked, gate
     cdef Failed failed
     cdef Place fence
-    cdef Py_ssize_t room, running, unhired
+    cdef Py_ssize_t room, running, unhired, workers
     cdef bint ordered, pulling, asleep, abandoned, coming, over
     cdef readonly bint closed
     cdef unsigned long owner
+    cdef pid_t process
 
     def __init__(self, source, Py_ssize_t limit, *, bint ordered, Py_ssize_t workers, hire):
         self.source, self.hire = source, hire
-        self.room, self.ordered, self.unhired = limit, ordered, workers
+        self.room, self.ordered = limit, ordered
+        self.unhired = self.workers = workers
+        self.process = getpid()
         self.places, self.parked = deque(), deque()
 
     @property
@@ -135,7 +142,7 @@ cdef class Ahead:
             place = Place.__new__(Place)
             if self.over:
                 return None
-            if self.room > 0 and not self.pulling:
+            if self.wanted():
                 self.room -= 1
                 self.pulling = True
                 self.owner = PyThread_get_thread_ident()
@@ -252,6 +259,8 @@ cdef class Ahead:
                 self.wait()
 
     cdef int wait(self) except -1:
+        if getpid() != self.process:
+            raise RuntimeError("pipe: needed the process that made it, was a fork, which has no workers; make the pipe there.")
         if self.gate is None:
             self.gate = closed_gate()
         try:
@@ -297,6 +306,10 @@ cdef class Ahead:
         """Whether the next result is there."""
         return len(self.places) > 0 and (<Place>self.places[0]).done
 
+    cdef bint wanted(self):
+        """Whether one more worker may pull now."""
+        return self.room > 0 and not self.pulling and self.running < self.workers
+
     cdef bint ended(self):
         return self.closed or (self.over and not self.pulling and not self.running and not self.places)
 
@@ -313,7 +326,7 @@ cdef class Ahead:
 
     cdef int invite(self, bint hiring) except -1:
         """Wake one worker, or hire one, if there is room to pull. One at a time is on its way: it invites the next."""
-        if self.room <= 0 or self.pulling or self.coming or self.over:
+        if self.coming or self.over or not self.wanted():
             return 0
         if self.parked:
             self.coming = True

@@ -12,6 +12,7 @@ import types
 import pytest
 
 import dfcore
+import dfcore.pipes
 import sim
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -38,7 +39,7 @@ def listed(heading: str) -> set[str]:
     return {name for cell in first_cells for name in re.findall(r"`(\w+)", cell)}
 
 
-@pytest.mark.parametrize(("module", "heading"), [(dfcore, "## Public names"), (sim, "## Simulated devices")])
+@pytest.mark.parametrize(("module", "heading"), [(dfcore, "## Public names"), (sim, "## Simulated devices"), (dfcore.pipes, "## Lazy pipelines")])
 def test_the_readme_lists_the_public_names(module, heading):
     """`dir` shows what the README's table lists, no more and no less."""
     assert listed(heading) == public(module)

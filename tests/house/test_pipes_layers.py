@@ -16,7 +16,7 @@ ENGINE = {  # what of the engine a lazy pipe may know: no graph, no node
 FLOORS = {
     0: "given limits shared crew ordering watched",
     1: "stage",
-    2: "thread order marker loader",
+    2: "functions thread order marker loader",
     3: "__init__",
 }
 FLOOR = {name: floor for floor, names in FLOORS.items() for name in names.split()}

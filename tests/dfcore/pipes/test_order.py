@@ -61,13 +61,17 @@ def test_without_a_load_nobody_is_held_up():
     assert list(range(20)) == list(pl.order.save(range(20), 2))
 
 
-def test_closing_lets_go_who_waits_for_room(none_left):
-    """A worker that is held up at order.save ends when the pipe is closed, though the pipe is still held."""
+@pytest.mark.parametrize("end", ["drop", "close"])
+def test_nobody_waits_for_room_in_an_order_that_is_over(end, none_left):
+    """A worker that is held up at order.save ends with the pipe, closed or dropped."""
     source = Pulled(itertools.count())
     saved = pl.order.save(source, 2)
     p = pl.order.load(saved.thread.queue(3, 9), saved)
     assert 0 == next(p)
-    p.close()
+    if end == "close":
+        p.close()
+    else:
+        del p
     none_left.join()
     assert set() == none_left.threads()
     assert source.count <= 5

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import itertools
+import os
 import signal
 import threading
 import time
@@ -116,14 +117,39 @@ def test_a_source_that_never_yields_can_be_abandoned(end, none_left):
 
 def test_ctrl_c_in_the_puller(none_left):
     """It is raised where the puller waits; the pipe goes on from there, and nothing is lost."""
-    release = threading.Event()
-    p = pipe(range(20)).thread.map(lambda x: (release.wait(), x)[1], 2, 2)
-    main = threading.main_thread().ident
-    threading.Timer(0.05, lambda: signal.pthread_kill(main, signal.SIGINT)).start()
+    release, main = threading.Event(), threading.main_thread().ident
+
+    def interrupts(x):
+        if x == 0:
+            signal.pthread_kill(main, signal.SIGINT)
+        release.wait()
+        return x
+
+    p = pipe(range(20)).thread.map(interrupts, 2, 2)
     with pytest.raises(KeyboardInterrupt):
         next(p)
     release.set()
     assert list(range(20)) == list(p)
+
+
+def test_a_fork_has_no_workers(none_left):
+    """Who pulls there is told, instead of waiting for ever; the pipe goes on where it was made."""
+    p = pipe(range(5)).thread.map(str, 2, 2)
+    assert "0" == next(p)
+    reader, writer = os.pipe()
+    child = os.fork()
+    if not child:
+        try:
+            list(p)
+        except RuntimeError as error:
+            os.write(writer, str(error).encode())
+        finally:
+            os._exit(0)
+    os.close(writer)
+    with open(reader) as answer:
+        assert "needed the process that made it, was a fork" in answer.read()
+    os.waitpid(child, 0)
+    assert ["1", "2", "3", "4"] == list(p)
 
 
 def test_threads_are_started_as_they_are_needed(none_left):
