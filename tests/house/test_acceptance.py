@@ -38,6 +38,13 @@ ROWS = {
     "A20": (EVERYWHERE, "test_a20_an_error_ends_the_run_and_names_the_node"),
     "A21": (PROCESSES, "test_a21_a_context_killed_by_its_own_node test_a21_a_context_killed_from_outside_is_noticed_within_a_second"),
     "A22": ("inline threads", "test_a22_a_regulator_that_drops_what_is_left test_a22_a_regulator_that_carries_over"),
+    "A24": ("", """test_a24_map_filter_partition test_a24_nothing_runs_that_was_not_pulled test_a24_a_stage_that_several_pull_is_shared
+        test_a24_an_iterable_starts_anew_and_an_iterator_goes_on"""),
+    "A25": ("", """test_a25_a_queue_pulls_ahead_as_far_as_it_says test_a25_threads_go_with_the_last_reference
+        test_a25_a_mutex_lets_one_thread_at_a_time_into_a_generator"""),
+    "A28": ("", """test_a28_segments_between_markers test_a28_a_marker_is_a_fence_at_unordered_workers
+        test_a28_a_marker_before_each_list"""),
+    "A29": ("", """test_a29_order_survives_workers_of_uneven_speed test_a29_at_most_maxsize_are_out_between_save_and_load"""),
     "A30": (EVERYWHERE, "test_a30_a_deadlock_of_full_edges_is_an_error test_a30_the_depth_it_asked_for_is_enough"),
     "A31": (EVERYWHERE, "test_a31_an_idle_graph_uses_no_cpu test_a31_ctrl_c_drains_and_exits"),
     "A32": ("", "test_a32_a_microphone_is_recorded_in_batches_from_a_trigger_on"),  # in a world
