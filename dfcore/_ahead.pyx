@@ -83,7 +83,7 @@ cdef class Ahead:
     cdef object source, hire, places, parked, gate
     cdef Failed failed
     cdef Place fence
-    cdef Py_ssize_t room, running, unhired, workers
+    cdef Py_ssize_t room, running, unhired
     cdef bint ordered, pulling, asleep, abandoned, coming, over
     cdef readonly bint closed
     cdef unsigned long owner
@@ -91,8 +91,7 @@ cdef class Ahead:
 
     def __init__(self, source, Py_ssize_t limit, *, bint ordered, Py_ssize_t workers, hire):
         self.source, self.hire = source, hire
-        self.room, self.ordered = limit, ordered
-        self.unhired = self.workers = workers
+        self.room, self.ordered, self.unhired = limit, ordered, workers
         self.process = getpid()
         self.places, self.parked = deque(), deque()
 
@@ -307,8 +306,8 @@ cdef class Ahead:
         return len(self.places) > 0 and (<Place>self.places[0]).done
 
     cdef bint wanted(self):
-        """Whether one more worker may pull now."""
-        return self.room > 0 and not self.pulling and self.running < self.workers
+        """Whether a worker may pull now. One may hold several places: how many work at once is the workers' affair."""
+        return self.room > 0 and not self.pulling
 
     cdef bint ended(self):
         return self.closed or (self.over and not self.pulling and not self.running and not self.places)

@@ -13,6 +13,8 @@ import weakref
 
 import pytest
 
+from dfcore._ahead import closed_gate
+from dfcore._pull import applied
 from dfcore.pipes import pipe
 from sim import World
 from tests.dfcore.pipes.busy import Busy, Pulled, uneven
@@ -40,6 +42,20 @@ def test_an_error_comes_in_its_place_and_ends_the_work(ordered, none_left):
         next(p)
     none_left.join()
     assert source.count <= 6 + 3 + 4
+
+
+def test_a_worker_may_hold_several_places(none_left):
+    """As one does that serves processes: it takes three items before it gives one back, and the last first."""
+
+    def work(ahead, steps):
+        ahead.hired()
+        gate = closed_gate()
+        while taken := list(itertools.takewhile(lambda place: place, (ahead.take(gate) for _ in range(3)))):
+            for place in reversed(taken):
+                ahead.put(place, applied(steps, place.item))
+
+    p = pipe(range(9)).map(lambda x: x + 1).ahead(work, 1, 2, ordered=True, where="several")
+    assert list(range(1, 10)) == list(p)
 
 
 def test_a_traceback_does_not_grow(none_left):
