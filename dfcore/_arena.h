@@ -34,7 +34,7 @@ typedef struct { /* one line before the bytes of each block; links lead to block
     uint32_t lines;  /* of the block, this one included */
     uint32_t behind; /* lines of the block that lies before it; 0: it is the first */
     uint32_t older, newer;
-    uint64_t pad[5];
+    uint64_t note[5]; /* for whoever allocates; zero where nothing was noted */
 } df_block;
 
 _Static_assert(sizeof(df_block) == DF_ARENA_LINE, "the bytes of a block begin at a line");

@@ -1,12 +1,12 @@
 # cython: language_level=3, embedsignature=True, auto_pickle=False, autotestdict=False
 """What a process may ask of Linux and Python's `os` does not offer: two system calls, and a handler that needs no interpreter.
 
-Law: a process whose parent died ends, even if it hangs in native code or holds the GIL: the kernel sends SIGTERM, and its handler
-here starts an alarm that nobody catches. Until then there is time for a safe output.
+Law: a process whose parent died ends, even if it hangs in native code or holds the GIL. Either the kernel sends SIGTERM, and its
+handler here starts an alarm that nobody catches: until then there is time for a safe output; or the kernel kills it at once.
 """
 
 from cpython.exc cimport PyErr_SetFromErrno
-from libc.signal cimport SIGALRM, SIGTERM
+from libc.signal cimport SIGALRM, SIGKILL, SIGTERM
 from libc.stdint cimport int64_t, uintptr_t
 from posix.signal cimport SIG_UNBLOCK, sigaction, sigaction_t, sigaddset, sigemptyset, sigprocmask, sigset_t
 from posix.unistd cimport alarm, getppid, pid_t
@@ -64,6 +64,13 @@ def die_with_parent(pid_t parent, unsigned int grace_s):
     sigaddset(&set, SIGALRM)
     sigprocmask(SIG_UNBLOCK, &set, NULL)
     return getppid() == parent  # it may have died before the kernel was asked to tell
+
+
+def killed_with_parent(pid_t parent):
+    """Whether the process `parent` is still there; from now on the kernel kills this process at once when it dies."""
+    if prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0:
+        PyErr_SetFromErrno(OSError)
+    return getppid() == parent
 
 
 def write_when_orphaned(uintptr_t address, int64_t value):

@@ -26,9 +26,9 @@ class RemoteError(RuntimeError):
     """Stands for an exception of another process that could not be pickled."""
 
 
-def pipe() -> tuple[int, int]:
-    """A new pipe, `(read end, write end)`, with as large a buffer as an ordinary user gets."""
-    reader, writer = os.pipe()
+def pipe(flags: int = 0) -> tuple[int, int]:
+    """A new pipe, `(read end, write end)`, with as large a buffer as an ordinary user gets. `flags`: as for `os.pipe2`."""
+    reader, writer = os.pipe2(os.O_CLOEXEC | flags)
     try:
         fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, _CHUNK)
     except OSError:

@@ -5,6 +5,7 @@ The functions take the pipe first and return a pipe; a pipe has them as methods,
 
 from . import marker as marker
 from . import order as order
+from . import process as process
 from . import thread as thread
 from .functions import each as each
 from .functions import filter as filter

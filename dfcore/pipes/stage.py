@@ -27,6 +27,7 @@ from ..progress import Bar
 from . import given
 from .crew import Crew
 from .given import Marker
+from .hands import Hands
 from .limits import RateLimit
 from .shared import Branch
 from .watched import Watched
@@ -133,6 +134,11 @@ class Pipe(Flow, Generic[T]):
         """The stages that use threads: `queue`, `map`, `each`, `mutex`."""
         return Threads(self)
 
+    @property
+    def process(self) -> Processes[T]:
+        """The stages that use processes: `map`, `each`."""
+        return Processes(self)
+
     def __enter__(self) -> Pipe[T]:
         return self
 
@@ -237,6 +243,51 @@ class Threads(Generic[T]):
     def mutex(self) -> Pipe[T]:
         """The items; the stages before it run in one thread at a time."""
         return self._pipe.stage(self._pipe.raw)
+
+
+class Processes(Generic[T]):
+    """The stages of a pipe that use processes. All end with the pipe: a call of a function that is under way then is cut off half a
+    second later.
+
+    Items and results travel by pickle; arrays in them arrive as read-only views of shared memory. Functions may be lambdas or
+    closures; no `if __name__ == "__main__"` is needed. Nothing runs in a simulated world.
+
+    Workers share no state: what a function changes, it changes in its own process. Their global random numbers differ from each
+    other and from run to run; numbers that are the same in every run come from the item: `numpy.random.default_rng([seed, i])`.
+    """
+
+    def __init__(self, pipe: Pipe[T]):
+        self._pipe = pipe
+
+    def map(self, f: Callable[[T], U], workers: int, maxsize: int | None = None, *, ordered: bool = True) -> Pipe[U]:
+        """`f(item)` for each item, by processes, ahead of who pulls. `SKIP` drops it.
+
+        The stages before it run in a thread. A cheap item travels with others, at most half of those that are ahead.
+
+        Args:
+            f: called in any of the processes. Its exception is raised in the place of its result, with its traceback there, and
+                ends the work.
+            workers: how many processes, 1 or more. They start with the first pull, which takes a few tenths of a second.
+            maxsize: how many results may wait; None: twice as many as workers. There are never more than `workers + maxsize` items
+                out of the source that were not handed on.
+            ordered: whether results come in the order of the items, or as they are done.
+        Raises:
+            TypeError: `f`, and when pulled an item or a result, cannot be pickled.
+            ContextDied: when pulled: a worker was killed.
+        """
+        return self._ahead(f, workers, maxsize, ordered, False, "process.map")
+
+    def each(self, f: Callable[[T], Any], workers: int, maxsize: int | None = None, *, ordered: bool = True) -> Pipe[T]:
+        """The items, after `f(item)` was called for each, by processes; as `map`. The items do not travel back."""
+        return self._ahead(f, workers, maxsize, ordered, True, "process.each")
+
+    def _ahead(
+        self, f: Callable[[T], Any], workers: int, maxsize: int | None, ordered: bool, each: bool, where: str
+    ) -> Pipe[Any]:
+        many = given.count(where, "workers", workers, 1)
+        more = 2 * many if maxsize is None else given.count(where, "maxsize", maxsize, 1)
+        hands = Hands(self._pipe.raw, given.function(where, f), many, more, ordered=bool(ordered), each=each, name=where)
+        return Pipe(Guard(hands.results), self._pipe, closing=hands)
 
 
 def pipe(items: Iterable[T]) -> Pipe[T]:

@@ -12,8 +12,8 @@ from tests.house.floors import circular
 
 ROOT = pathlib.Path(__file__).parents[2]
 FLOORS = {
-    0: "errors clock sentinels tables counters pickles pipe _ring.h _bell.h _counters.h _firing.h _digest.h _arena.h",
-    1: "progress waiting dtypes values _scalar _record _ring _arena _bell _process machine",
+    0: "errors clock sentinels tables counters pickles pipe _ring.h _bell.h _counters.h _firing.h _digest.h _arena.h _commons.h",
+    1: "progress waiting dtypes values _scalar _record _ring _arena _commons _bell _process machine",
     2: "plan signature params declared edge node functions graph _sink _window _joins _ends _parameters _onerror _cell _scheduler exposed listing",
     3: "reading feed compiler checks wiring tombstones advice loops layout memory interpreter",
     4: "monitor why arguments context worker stats histogram tell aio life control sight diagnosis _driver",

@@ -12,11 +12,12 @@ from tests.house.floors import circular
 ROOT = pathlib.Path(__file__).parents[2] / "dfcore" / "pipes"
 ENGINE = {  # what of the engine a lazy pipe may know: no graph, no node
     *("_pull", "_ahead", "errors", "sentinels", "clock", "pickles", "pipe", "launch", "places", "progress", "values", "dtypes"),
+    *("interpreter", "_process", "_arena", "_commons"),
 }
 FLOORS = {
-    0: "given limits shared crew ordering watched",
+    0: "given limits shared crew ordering watched ringbuffer note hand team room hands",
     1: "stage",
-    2: "functions thread order marker loader",
+    2: "functions thread process order marker loader",
     3: "__init__",
 }
 FLOOR = {name: floor for floor, names in FLOORS.items() for name in names.split()}
