@@ -45,11 +45,12 @@ def test_the_readme_lists_the_public_names(module, heading):
     assert listed(heading) == public(module)
 
 
-def test_every_public_thing_says_what_it_is():
+@pytest.mark.parametrize("module", [dfcore, dfcore.pipes])
+def test_every_public_thing_says_what_it_is(module):
     """Each public class and function, and each public method of the classes, has a docstring."""
     silent = []
-    for name in public(dfcore):
-        thing = getattr(dfcore, name)
+    for name in public(module):
+        thing = getattr(module, name)
         members = {f"{name}.{key}": value for key, value in vars(thing).items()} if inspect.isclass(thing) else {}
         for label, value in {name: thing, **members}.items():
             called = inspect.isroutine(value) or inspect.isclass(value) or isinstance(value, property)
