@@ -14,7 +14,7 @@ from typing import Any
 from .counters import ENDED, FAILED, FED, FILE, GRID, RUNNING
 from .diagnosis import Look, Wait
 from .memory import Memory
-from .plan import NodePlan, Plan
+from .plan import ANY, ONE, NodePlan, Plan
 from .sight import Sight
 from .tell import duration
 
@@ -141,7 +141,8 @@ class _Walk:
         tell: Callable[[Wait], str] = self._full if first[0].room else self._missing
         text = "waits for room on " if first[0].room else "waits for "
         edge = self.plan.edges[first[0].edge].name
-        told = " and ".join(tell(wait) for wait in first if wait.room == first[0].room)
+        any_will_do = node.fires == (ONE if first[0].room else ANY)
+        told = (" or " if any_will_do else " and ").join(tell(wait) for wait in first if wait.room == first[0].room)
         return self._link(node, "room" if first[0].room else "record", text + told, edge), first[0].giver
 
     def _by_context(self, node: NodePlan) -> tuple[Link, int] | None:

@@ -9,7 +9,7 @@ from typing import Annotated
 import numpy as np
 import pytest
 
-from dfcore import Bounds, DtypeError, Graph, collect, emit, router
+from dfcore import Bounds, DtypeError, Graph, collect, emit, merge, router, share
 from sim import World
 
 
@@ -125,3 +125,79 @@ def test_a_web_server_around_a_running_graph():
     first, second = asyncio.run(server())
     assert [{"speed": speed, "gain": 2.0} for speed in (2.0, 4.0, 6.0)] == first == second
     assert "stopped" == graph.report.ended
+
+
+def test_what_the_program_puts_is_merged_and_shared(driver):
+    """With `merge` and `share` in between: everything arrives once, in the order of putting; `why` names all who may give."""
+    with Graph() as graph:
+        first, second = emit(dtype="i8", name="first"), emit(dtype="i8", name="second")
+        with driver.at(graph, "work"):
+            either, dealt = merge(), share()
+        logs = collect(name="left"), collect(name="right")
+    either(first, second)
+    either.to(dealt)
+    for log in logs:
+        dealt.to(log)
+    graph.start(**({"clock": "virtual"} if driver.kind == "virtual" else {}))
+    while (why := graph.why("merge")).root.cause != "program":
+        pass
+    assert why.chain[0].text.endswith("waits for `first -> merge.values[0]` (none yet) or `second -> merge.values[1]` (none yet)")
+    for i in range(10):
+        (first if i % 2 else second).put(i)
+    first.end()
+    second.end()
+    graph.wait()
+    got = [log.records.tolist() for log in logs]
+    assert list(range(10)) == sorted(got[0] + got[1])
+    assert all(sorted(odd) == odd for each in got for odd in ([r for r in each if r % 2], [r for r in each if r % 2 == 0]))
+
+
+def test_a_part_is_served_like_a_graph():
+    """Ends of the program inside a nested graph: fed, read, paused and asked about by their full names."""
+
+    class Arm(Graph):
+        def __init__(self):
+            super().__init__("arm")
+            with self:
+                self.commands, self.node, self.log = emit(dtype="i8", name="commands"), pair(), collect(name="log")
+            self.commands.to(self.node).to(self.log)
+
+    with Graph("robot") as graph:
+        arm = Arm()
+    samples = []
+    graph.monitor(lambda report: samples.append(report.nodes["arm/pair"].firings), 0.001)
+    graph.start(clock="virtual")
+    while (why := graph.why("arm/log")).root.cause != "program":
+        pass
+    assert "arm/commands waits for the program to put something" == why.root.text
+    graph.pause()
+    arm.commands.put(1)
+    arm.node.params.gain = 7
+    graph.resume()
+    arm.commands.end()
+    assert 1 == graph.wait().nodes["arm/pair"].firings
+    assert [7_001_000] == list(arm.log)
+
+
+def test_errors_that_a_node_lets_pass_do_not_end_a_served_graph(driver):
+    """A bad command is skipped and counted; the next one is done."""
+    with Graph() as graph:
+        source = emit(dtype="i8")
+        with driver.at(graph, "work"):
+            node = picky()
+        out = collect()
+    source.to(node).to(out)
+    graph.start(**({"clock": "virtual"} if driver.kind == "virtual" else {}))
+    loop = iter(out)
+    for value in (1, -1, 2):
+        source.put(value)
+    assert [1, 2] == [next(loop), next(loop)]
+    graph.stop()
+    assert 1 == graph.wait().nodes["picky"].errors
+
+
+@router("i8", on_error="skip", errors=(ValueError,))
+def picky(x):
+    if x < 0:
+        raise ValueError(f"{x} is no command")
+    return x
