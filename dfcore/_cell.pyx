@@ -23,12 +23,12 @@ from cpython.ref cimport PyObject
 from libc.stdint cimport int64_t, uint32_t, uint64_t, uintptr_t
 
 from .errors import DtypeError
-from .plan import ANY, ONE
+from .plan import ALL, ANY, ONE
 from .sentinels import SKIP, STOP
 
 from dfcore._ends cimport NO_ORIGIN, Input, Output, base, df_node_counters
 from dfcore._onerror cimport OnError
-from dfcore._joins cimport Merge, Share
+from dfcore._joins cimport Merge, Share, Sync
 from dfcore._parameters cimport ParameterInput
 from dfcore._record cimport ARRAY, OBJECT, SCALAR, STRUCTURED, Format, Slot, private_slot
 from dfcore._sink cimport Sink
@@ -137,8 +137,10 @@ cdef class Cell:
     def _set_code(self, node, declared):
         keep = getattr(node, "_sink_keep", None)
         self.join = Merge(self.input_list) if declared.fires == ANY else None
+        if declared.sync_ns is not None:
+            self.join = Sync(self.input_list, declared.sync_ns)
         self.share = Share(self.output_list) if declared.fires == ONE else None
-        if self.join is not None or self.share is not None:
+        if declared.fires != ALL:
             self.style = RELAY
             for end in self.input_list:
                 (<Input>end).bare = (<Input>end).format.kind != OBJECT

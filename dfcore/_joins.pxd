@@ -3,7 +3,7 @@
 
 cimport cython
 from cpython.ref cimport PyObject
-from libc.stdint cimport int64_t
+from libc.stdint cimport int64_t, uint64_t
 
 from dfcore._ends cimport Input, Output
 
@@ -25,6 +25,13 @@ cdef class Join:
 @cython.final
 cdef class Merge(Join):
     cdef int choose(self, int64_t now_ns) except -1
+
+
+@cython.final
+cdef class Sync(Join):
+    cdef uint64_t within_ns
+
+    cdef bint match(self) except -1
 
 
 @cython.final

@@ -12,5 +12,9 @@ class Join:
 class Merge(Join): ...
 
 @final
+class Sync(Join):
+    def __new__(cls, inputs: list[Input], within_ns: int) -> Self: ...
+
+@final
 class Share:
     def __new__(cls, outputs: list[Output]) -> Share: ...

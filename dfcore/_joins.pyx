@@ -5,6 +5,9 @@
 Laws kept here (RULES 19):
 `Merge`   fires on any input: of the heads that are there, the one published first, ties to the lowest input. It never waits for
           an input that is empty, and has ended when all of them have; after `stop`, a loop keeps it no longer.
+`Sync`    takes one record of each input such that the newest is about a time at most `within_ns` after that of the oldest. Only
+          when every input has its next record in hand does it judge: if they fit, they are taken; if not, those too old for the
+          newest are passed over, and counted. So what it takes depends on the records alone, not on when they come (Kahn).
 `Share`   gives each record to one reader: the first with room behind the one served last. A reader that left has none.
 They look at ends and answer; they know no node, and call no user code.
 """
@@ -13,7 +16,7 @@ cimport cython
 
 from cpython.mem cimport PyMem_Calloc, PyMem_Free
 from cpython.ref cimport PyObject
-from libc.stdint cimport int64_t
+from libc.stdint cimport int64_t, uint64_t
 
 from dfcore._ends cimport Input, Output
 from dfcore._ring cimport df_all_gone, df_has_room
@@ -75,6 +78,47 @@ cdef class Merge(Join):
             if end.held != NULL and (chosen < 0 or end.held.publish_ns < (<Input>self.inputs[chosen]).held.publish_ns):
                 chosen = i
         return chosen
+
+
+@cython.final
+cdef class Sync(Join):
+    """One record of each input, about times that are at most `within_ns` apart.
+
+    Where `origin_ns` grows along each input, a record passed over has no partner: everything still to come is newer.
+    """
+
+    def __cinit__(self, list inputs, int64_t within_ns):
+        self.within_ns = <uint64_t>within_ns
+
+    cdef int look(self, int64_t now_ns, bint stopping) except -1:
+        cdef int i, found
+        cdef Input end
+        while True:
+            found = READY
+            for i in range(self.count):
+                end = <Input>self.inputs[i]
+                if end.held == NULL and end.ready():
+                    end.take(now_ns)
+                if end.held == NULL:
+                    if end.ended():
+                        return OVER
+                    found, self.missing = WAITS, end
+            if found == WAITS or self.match():
+                return found
+
+    cdef bint match(self) except -1:
+        """Whether the records in hand fit; those too old for the newest are let go."""
+        cdef int i
+        cdef bint fit = True
+        cdef int64_t newest = (<Input>self.inputs[0]).held.origin_ns
+        for i in range(1, self.count):
+            newest = max(newest, (<Input>self.inputs[i]).held.origin_ns)
+        for i in range(self.count):
+            # of two times any distance apart, as unsigned: no overflow
+            if <uint64_t>newest - <uint64_t>(<Input>self.inputs[i]).held.origin_ns > self.within_ns:
+                (<Input>self.inputs[i]).release(False)
+                fit = False
+        return fit
 
 
 @cython.final

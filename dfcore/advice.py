@@ -34,7 +34,7 @@ def needed_depths(
     """Edges too short for declared ratios: edge index -> (depth it needs, index of the edge that makes it wait).
 
     Where paths of different rates meet again, the faster one has to hold all the records that the slower one needs before it
-    delivers its first. Only `batch` and `decimate` declare a rate; what passes `merge` or `share` has none.
+    delivers its first. Only `batch` and `decimate` declare a rate; what passes `merge` or `share`, or is matched by time, has none.
     """
     flowing = [
         edge
@@ -42,6 +42,7 @@ def needed_depths(
         if edge.input >= 0
         and edge.policy == EVERY
         and not edge.feedback
+        and nodes[edge.node].sync_ns is None
         and nodes[edge.node].fires == ALL == nodes[outputs[edge.output].node].fires
     ]
     if all(_ratio(edge) == 1 for edge in flowing):

@@ -29,6 +29,7 @@ _MOST_RETRIES = 10**9
 _FORBIDDEN = ("/", "->", ".", "[", "]", "\n")
 _MAX_RATE_HZ = 1e9
 _PARAMS_NAMES = frozenset(dir(Params))
+_LEAST_MATCHED = 2
 _MOST_LOOKED_AT = 1000  # items of a container: longer ones hold data
 
 
@@ -198,6 +199,7 @@ def _check_options(book: Declared) -> Iterator[Problem]:
         yield book.problem("option", "deadline_s above 0 and at most 1e9", repr(deadline), "leave it out for no deadline")
     if option(book, "on_deadline") == "safe" and not hasattr(book.node, "safe"):
         yield book.problem("option", 'a method `safe` for on_deadline="safe"', "none", "define it")
+    yield from _check_sync(book, option(book, "sync_s"))
     if not isinstance(option(book, "zero"), (bool, np.bool_)):
         yield book.problem("option", "zero True or False", repr(option(book, "zero")), "")
     yield from _check_cost(book, option(book, "cost_ns"))
@@ -227,6 +229,16 @@ def _check_on_error(book: Declared) -> Iterator[Problem]:
     if action == "emit" and ERROR_OUTPUT in book.outputs:
         needed = f'no output `{ERROR_OUTPUT}` beside on_error="emit", which adds one'
         yield book.problem("option", needed, f"an output `{ERROR_OUTPUT}`", "rename it")
+
+
+def _check_sync(book: Declared, within: Any) -> Iterator[Problem]:
+    if within is None:
+        return
+    if not (finite(within) and 0 <= within <= LONGEST_S):
+        yield book.problem("option", "sync_s of 0 to 1e9", repr(within), "0 matches records about one time")
+    if book.passes_on or len(input_names(book)) < _LEAST_MATCHED:
+        found = f"a {type(book.node).__name__}" if book.passes_on else f"{len(input_names(book))}"
+        yield book.problem("option", "several inputs to match by sync_s", found, "leave it out, or connect more")
 
 
 def _check_choice(book: Declared, name: str, choices: tuple[str, ...], with_option: str) -> Iterator[Problem]:

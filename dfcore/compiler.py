@@ -204,6 +204,7 @@ class _Draft:
             cost_ns=_cost(option(book, "cost_ns")),
             zero=bool(option(book, "zero")),
             fires=book.node._fires,
+            sync_ns=None if option(book, "sync_s") is None else round(option(book, "sync_s") * 1e9),
             ends_with_stop=bool(triggering) and all(self.feedback[edge] for edge in triggering),
             on_error=option(book, "on_error"),
             errors=tuple(option(book, "errors")),

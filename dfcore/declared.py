@@ -41,6 +41,7 @@ NODE_OPTIONS: dict[str, Any] = {
     "errors": (Exception,),
     "retries": 3,
     "retry_delay_s": 0,
+    "sync_s": None,
 }
 #: Options of an edge, with their defaults; None where the default depends on the ends.
 EDGE_OPTIONS: dict[str, Any] = {
@@ -55,7 +56,7 @@ EDGE_OPTIONS: dict[str, Any] = {
     "max_age_s": None,
     "on_stale": None,
 }
-LATER_NODE_OPTIONS = ("replicas", "ordered", "sync_s", "arena_bytes")
+LATER_NODE_OPTIONS = ("replicas", "ordered", "arena_bytes")
 LATER_EDGE_OPTIONS: tuple[str, ...] = ()
 ONLY_OUTPUT = "output"
 #: The output that `on_error="emit"` adds.

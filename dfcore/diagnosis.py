@@ -143,7 +143,7 @@ class Look:
 
     def _steady(self, node: NodePlan) -> bool:
         """One record per firing to each reader, so far."""
-        return node.fires == ALL and node.style in ("plain", "coroutine") and not self._nodes[node.index]["skipped_firings"]
+        return node.fires == ALL and node.sync_ns is None and node.style in ("plain", "coroutine") and not self._nodes[node.index]["skipped_firings"]
 
 
 def blocked(plan: Plan, memory: Memory, stopping: bool = False) -> Problem | None:

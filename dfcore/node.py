@@ -119,6 +119,11 @@ class Node(Live):
             overrun: grid points missed because it was late or held back: `"skip"` (default) or `"catch_up"`; counted always.
             deadline_s: from when a firing is ready to its end; None (default): no deadline.
             on_deadline: of a miss: `"count"` (default); `"safe"`: and call `safe()`; `"error"`: the run ends with NodeFailed.
+            sync_s: the records of its inputs are matched by `origin_ns`: a firing takes one of each, such that the newest is at
+                most this much newer than the oldest (0: all about one time). None (default): in order, the next of each. It waits
+                until each input has its next record; if they fit they are taken, if not, those too old for the newest are passed
+                over and counted `dropped`, and so on. So it depends on the records alone, not on when they come. `origin_ns`
+                should grow along each edge; less than half of the shortest time between two records leaves no choice.
             zero: True (default): `self.output` is cleared before each firing. False: you promise to write all of it.
             on_error: when `compute` or `flush` raises: `"stop"` (default): the run ends with NodeFailed. `"skip"`: the firing
                 ends without its records, which leaves a tombstone: a join behind it discards the set that it belongs to.

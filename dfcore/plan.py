@@ -75,6 +75,7 @@ class NodePlan:
     cost_ns: Any  # number, sequence, or function of the rng
     zero: bool
     fires: str = ALL  # ALL | ANY | ONE
+    sync_ns: int | None = None  # its inputs are matched by `origin_ns` within this
     ends_with_stop: bool  # all triggering inputs are feedback: nobody else would end it
     on_error: str = "stop"  # "stop" | "skip" | "retry" | "emit": then the last output is that of errors
     errors: tuple[type[BaseException], ...] = ()
@@ -214,6 +215,8 @@ class Plan:
         pace = "on its inputs" if node.role != "emitter" else "by itself"
         if node.period_ns is not None:
             pace = f"every {node.period_ns[0] / node.period_ns[1] / 1e6:g} ms"
+        elif node.sync_ns is not None:
+            pace = f"on its inputs, {node.sync_ns / 1e6:g} ms apart"
         elif node.fires != ALL:
             pace = "on any input" if node.fires == ANY else "if one reader has room"
         return node.name, self.contexts[node.context].name, node.rank, node.role, pace, ", ".join(node.input_names)

@@ -101,7 +101,7 @@ class Report:
     Of an edge, where written = read + dropped + overwritten + decimated + unread:
         written: put on it, initial records included.
         read: taken by a firing.
-        dropped: lost because the edge was full (`on_full`), or passed over as too old (`max_age_s`).
+        dropped: lost because the edge was full (`on_full`), or passed over: too old (`max_age_s`), no partner (`sync_s`).
         overwritten: the same two with `policy="latest"`: replaced by a newer one, or too old.
         decimated: passed over by `decimate`.
         unread: left over at the end.

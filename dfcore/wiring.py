@@ -27,6 +27,14 @@ ON_FULL = ("wait", "drop_new", "drop_oldest", "error")
 ON_STALE = ("safe", "skip", "error")
 DEFAULT_DEPTH, DEFAULT_RING_BYTES, LEAST_DEPTH = 16, 16 << 20, 2
 _MAX_COUNT = 2**31 - 1
+#: Why an option of an edge does not go with `sync_s` at its reader.
+_UNMATCHED = {
+    "policy": "leave it out: what is overwritten is no partner",
+    "batch": "match the records first, and collect batches behind",
+    "window": "match the records first, and take windows behind",
+    "max_age_s": "put it on an edge behind: records keep their origin_ns",
+    "initial": "leave it out: an initial record is about no time",
+}
 
 
 @dataclass(slots=True)
@@ -107,6 +115,7 @@ def check_wires(books: Sequence[Declared], edges: Sequence[Edge], wires: Sequenc
         yield from _check_place(item)
         yield from _check_combination(item)
         yield from _check_relay(item)
+        yield from _check_sync(item)
         yield from _check_initial(item)
         yield from _check_writer(item)
 
@@ -272,6 +281,19 @@ def _check_relay(item: Wire) -> Iterator[Problem]:
         found = kind if not item.is_parameter else f"the parameter `{item.spec.name}`"
         do = "leave it out: a reader that drops always has room"
         yield edge.problem("option", f"an edge that waits behind `{item.source.name}`", found, do)
+
+
+def _check_sync(item: Wire) -> Iterator[Problem]:
+    """What is matched by its time must have one, and arrive."""
+    edge, within = item.edge, item.target.options.get("sync_s")
+    if within is None or item.is_parameter:
+        return
+    needed = f"every record, each with its time, into `{item.target.name}`, which has sync_s"
+    for name in ("policy", "batch", "window", "max_age_s", "initial"):
+        if item.may_start if name == "initial" else option(edge, name) != EDGE_OPTIONS[name]:
+            yield edge.problem("option", needed, f"{name}={option(edge, name)!r}", _UNMATCHED[name])
+    if option(edge, "on_full") in ("drop_new", "drop_oldest"):
+        yield edge.problem("option", needed, f"on_full={option(edge, 'on_full')!r}", "give it depth: what is dropped is no partner")
 
 
 def _check_initial(item: Wire) -> Iterator[Problem]:

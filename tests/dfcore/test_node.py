@@ -116,8 +116,6 @@ def test_parameters_and_options_are_keywords():
         Controller(STATE, deadlin_s=0.1)
     with pytest.raises(GraphError, match=r"controller.options: needed known keywords, was `gain`; "):
         node.options(gain=3.0)
-    with pytest.raises(GraphError, match="was `sync_s`; `sync_s` is not in this version; leave it out"):
-        node.options(sync_s=1.0)
 
 
 def test_a_failed_constructor_leaves_no_node_behind():
