@@ -98,7 +98,7 @@ cdef class Cell:
         self.ninputs, self.noutputs = len(inputs), len(outputs)
         self.nresults = self.noutputs - (declared.on_error == "emit")
         self.on_error = None if declared.on_error == "stop" else OnError(declared)
-        self.gaps = any([(<Input>end).gaps for end in inputs]) or any([(<Output>end).gaps for end in outputs])
+        self.gaps = declared.fires != ANY and declared.sync_ns is None and any([(<Input>end).gaps for end in inputs]) or any([(<Output>end).gaps for end in outputs])
         self.counters = <df_node_counters *>(base(memory, 1 + declared.context) + <Py_ssize_t>plan.layout.nodes[index])
         self.names = tuple([p.name for p in declared.parameters])
         self.values = [_frozen(p.value) for p in declared.parameters]
@@ -143,7 +143,7 @@ cdef class Cell:
         if declared.fires != ALL:
             self.style = RELAY
             for end in self.input_list:
-                (<Input>end).bare = (<Input>end).format.kind != OBJECT
+                (<Input>end).leave_bare()
         elif keep is not None:
             self.style = SINK
             self.sink = Sink((<Input>self.input_list[0]).format.dtype, keep)
@@ -212,8 +212,6 @@ cdef class Cell:
     cdef object call(self):
         """Run user code with what was taken."""
         cdef Input end
-        if self.style == RELAY:
-            return None
         if self.style == SINK:
             end = <Input>self.inputs[0]
             self.sink.append(<const char *>end.held + LINE,
@@ -230,8 +228,6 @@ cdef class Cell:
     cdef int deliver(self, object result) except -1:
         """Put what user code returned into slots, unpublished. Returns PUBLISHED, STOPPED or 0 (nothing to publish)."""
         cdef int i, found = 0
-        if self.style == RELAY:
-            return self.relay()
         if self.nresults == 0:
             return STOPPED if result is STOP_RESULT else 0
         if result is STOP_RESULT:

@@ -100,7 +100,7 @@ cdef class Input:
     cdef PyObject *argument      # what user code gets for it; borrowed unless `owned`
     cdef bint owned
     cdef bint gaps               # slots may hold no record
-    cdef bint bare               # whoever reads wants the record's bytes only: no argument is made of them
+    cdef bint bare, apart        # no argument is made of a record; it is not simply the record
     cdef bint from_initial
     cdef char *preload
     cdef uint64_t stride, initial_count, initial_taken
@@ -146,6 +146,7 @@ cdef class Input:
     cdef void skip_decimated(self) noexcept
     cdef int hand_over(self, df_slot_header *header, int32_t slot) except -1
     cdef int hand_over_batch(self) except -1
+    cdef void leave_bare(self) noexcept
     cdef int hand_over_window(self, df_slot_header *header, int32_t slot) except -1
     cdef bint _last_batch(self) noexcept
     cdef int keep(self, int32_t slot) except -1

@@ -394,6 +394,7 @@ cdef class Input:
         self.depth = edge.depth
         self.decimate, self.batch, self.partial = edge.decimate, edge.batch if edge.batch > 1 else 0, edge.partial
         self.window = Window(output.dtype, edge.window) if edge.window else None
+        self.apart = self.window is not None
         self.digesting = digest and self.format.kind != OBJECT
         self.max_age_ns = -1 if edge.max_age_ns is None else edge.max_age_ns
         self.on_stale = STALE_ACTIONS[edge.on_stale]
@@ -577,10 +578,8 @@ cdef class Input:
         cdef object value
         cdef Slot memory
         self.owned = False
-        if self.bare:
-            return 0
-        if self.window is not None:
-            return self.hand_over_window(header, slot)
+        if self.apart:
+            return 0 if self.bare else self.hand_over_window(header, slot)
         if self.format.kind == SCALAR:
             value = self.format.load(<char *>header + LINE)
         elif self.format.kind == OBJECT:
@@ -603,6 +602,10 @@ cdef class Input:
         Py_INCREF(value)
         self.argument, self.owned = <PyObject *>value, True
         return 0
+
+    cdef void leave_bare(self) noexcept:
+        """Whoever reads wants the bytes of a record only: make no argument of them."""
+        self.bare = self.apart = self.format.kind != OBJECT
 
     cdef int hand_over_window(self, df_slot_header *header, int32_t slot) except -1:
         cdef object value = None
@@ -639,10 +642,10 @@ cdef class Input:
             self.owned = False
             Py_DECREF(<object>argument)
             argument = NULL
+            if self.window is not None:
+                self.window.settle(taken)
         if self.batch:
             return self._release_batch(taken)
-        if self.window is not None:
-            self.window.settle(taken)
         if taken:
             self.counters.read += 1
         else:

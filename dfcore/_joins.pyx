@@ -33,6 +33,13 @@ cdef PyObject **pointers(list ends) except NULL:
     return found
 
 
+cdef bint there(Input end) noexcept:
+    """A record is there. A tombstone in front of it is passed over: who takes what comes next misses nothing."""
+    while end.gaps and end.buried():
+        end.pass_buried()
+    return end.ready()
+
+
 cdef class Join:
     """Which records of `inputs` a firing takes. `look` answers READY, WAITS (for `missing`) or OVER: no firing will come."""
 
@@ -57,7 +64,7 @@ cdef class Merge(Join):
         cdef Input end
         for i in range(self.count):
             end = <Input>self.inputs[i]
-            if end.ready():
+            if there(end):
                 if not (stopping and end.feedback):
                     return READY
                 back = True
@@ -73,7 +80,7 @@ cdef class Merge(Join):
             end = <Input>self.inputs[i]
             if end.held != NULL and end.superseded():
                 end.release(False)
-            if end.held == NULL and end.ready():
+            if end.held == NULL and there(end):
                 end.take(now_ns)
             if end.held != NULL and (chosen < 0 or end.held.publish_ns < (<Input>self.inputs[chosen]).held.publish_ns):
                 chosen = i
@@ -97,7 +104,7 @@ cdef class Sync(Join):
             found = READY
             for i in range(self.count):
                 end = <Input>self.inputs[i]
-                if end.held == NULL and end.ready():
+                if end.held == NULL and there(end):
                     end.take(now_ns)
                 if end.held == NULL:
                     if end.ended():

@@ -98,6 +98,7 @@ cdef class Scheduler:
     cdef int pace_grid(self, Cell cell) except -1
     cdef int resume(self, Cell cell) except -1
     cdef int settle(self, Cell cell, object result) except -1
+    cdef int charge(self, Cell cell) except -1
     cdef int deliver(self, Cell cell, object result) except -1
     cdef int attempt(self, Cell cell) except -1
     cdef int excuse(self, Cell cell, object error) except -1

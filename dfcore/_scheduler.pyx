@@ -659,8 +659,10 @@ cdef class Scheduler:
             end.release(False)
         self._wake_writers(cell)
         for i in range(cell.nresults):
-            if (<Output>cell.outputs[i]).gaps:
+            if (<Output>cell.outputs[i]).gaps and (cell.share is None or i == cell.dealt):
                 (<Output>cell.outputs[i]).bury(DF_TOMBSTONE)
+        if cell.share is not None:
+            cell.share.last = cell.dealt
         cell.origin_ns = self.now_ns
         self.publish(cell, self.now_ns)
         cell.firing += 1
@@ -810,8 +812,11 @@ cdef class Scheduler:
         if cell.iterator is None and not cell.flushing and cell.aged and not self.fresh(cell):
             return 0
         self.begin(cell)
-        if cell.style == PLAIN or cell.style >= SINK:
+        if cell.style == PLAIN or cell.style == SINK:
             return self.settle(cell, cell.call())
+        if cell.style == RELAY:
+            cell.relay()
+            return self.charge(cell)
         if cell.style == GENERATOR:
             return self.resume(cell)
         return self.launch_firing(cell)
@@ -904,7 +909,6 @@ cdef class Scheduler:
     cdef int settle(self, Cell cell, object result) except -1:
         """Put a result into slots; publish it now, or when its declared cost has passed."""
         cdef int found
-        cdef int64_t cost
         if result is None and cell.flushing and not cell.wrote():
             cell.drop_outputs()  # a flush that returns or yields nothing, and wrote nothing, has nothing to emit
         else:
@@ -915,6 +919,11 @@ cdef class Scheduler:
                 cell.stopped = True
             elif not found and cell.noutputs:
                 cell.counters.skipped_firings += 1
+        return self.charge(cell)
+
+    cdef int charge(self, Cell cell) except -1:
+        """Publish what lies in slots: now, or when the declared cost of the firing has passed."""
+        cdef int64_t cost
         if self.virtual and cell.fixed_cost != 0 and not cell.charged:
             cell.charged = True  # a generator of a router is one firing, however often it yields
             cost = self.cost_of(cell)

@@ -30,6 +30,7 @@ _FORBIDDEN = ("/", "->", ".", "[", "]", "\n")
 _MAX_RATE_HZ = 1e9
 _PARAMS_NAMES = frozenset(dir(Params))
 _LEAST_MATCHED = 2
+_OF_RELAYS = ("name", "deadline_s", "on_deadline", "cost_ns")
 _MOST_LOOKED_AT = 1000  # items of a container: longer ones hold data
 
 
@@ -199,6 +200,7 @@ def _check_options(book: Declared) -> Iterator[Problem]:
         yield book.problem("option", "deadline_s above 0 and at most 1e9", repr(deadline), "leave it out for no deadline")
     if option(book, "on_deadline") == "safe" and not hasattr(book.node, "safe"):
         yield book.problem("option", 'a method `safe` for on_deadline="safe"', "none", "define it")
+    yield from _check_relay(book)
     yield from _check_sync(book, option(book, "sync_s"))
     if not isinstance(option(book, "zero"), (bool, np.bool_)):
         yield book.problem("option", "zero True or False", repr(option(book, "zero")), "")
@@ -231,13 +233,21 @@ def _check_on_error(book: Declared) -> Iterator[Problem]:
         yield book.problem("option", needed, f"an output `{ERROR_OUTPUT}`", "rename it")
 
 
+def _check_relay(book: Declared) -> Iterator[Problem]:
+    """`merge` and `share` raise nothing, compute nothing and write whole records."""
+    for name in book.options if book.passes_on else ():
+        if name not in _OF_RELAYS and book.options[name] != NODE_OPTIONS[name]:
+            needed = f"one of {', '.join(_OF_RELAYS)} as option of a {type(book.node).__name__}"
+            yield book.problem("option", needed, f"{name}={book.options[name]!r}", f"leave {name} out")
+
+
 def _check_sync(book: Declared, within: Any) -> Iterator[Problem]:
     if within is None:
         return
     if not (finite(within) and 0 <= within <= LONGEST_S):
         yield book.problem("option", "sync_s of 0 to 1e9", repr(within), "0 matches records about one time")
-    if book.passes_on or len(input_names(book)) < _LEAST_MATCHED:
-        found = f"a {type(book.node).__name__}" if book.passes_on else f"{len(input_names(book))}"
+    if not book.passes_on and len(input_names(book)) < _LEAST_MATCHED:
+        found = f"{len(input_names(book))}"
         yield book.problem("option", "several inputs to match by sync_s", found, "leave it out, or connect more")
 
 

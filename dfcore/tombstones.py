@@ -2,7 +2,7 @@
 
 Laws (RULES 10): a tombstone stands for a record that an exception has kept away (`on_error`). It travels on `every` edges that lose
 nothing, so that joins discard the set that it belongs to, and ends where several records make one item (`batch`, `window`, `decimate`) and at
-nodes without outputs. An output read only by edges that lose records or by parameters publishes none. Pure: plan parts in, numbers
+nodes without outputs, and where the next record of each input is no set (`merge`, `sync_s`). `share` gives it to one reader. An output read only by edges that lose records or by parameters publishes none. Pure: plan parts in, numbers
 and problems out.
 """
 
@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from .errors import Problem
-from .plan import EVERY, EdgePlan, NodePlan, OutputPlan
+from .plan import ANY, EVERY, EdgePlan, NodePlan, OutputPlan
 
 LEAVES = ("skip", "emit")  # the values of `on_error` that end a firing without its records
 
@@ -54,6 +54,11 @@ def _alone(edge: EdgePlan) -> bool:
     return edge.batch == 1 == edge.decimate and not edge.window
 
 
+def _in_order(node: NodePlan) -> bool:
+    """Whether a set of a node is the next record of each input, so that a missing one has a place."""
+    return node.fires != ANY and node.sync_ns is None
+
+
 def _spread(
     start: NodePlan, nodes: Sequence[NodePlan], outputs: Sequence[OutputPlan], edges: Sequence[EdgePlan], found: set[int]
 ) -> None:
@@ -66,4 +71,4 @@ def _spread(
                 continue
             found.add(index)
             readers = [edges[edge] for edge in outputs[index].edges]
-            todo += [nodes[edge.node] for edge in readers if travels(edge) and _alone(edge)]
+            todo += [nodes[edge.node] for edge in readers if travels(edge) and _alone(edge) and _in_order(nodes[edge.node])]

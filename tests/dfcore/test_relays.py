@@ -286,6 +286,10 @@ def unfed(graph):
     merge().to(collect())
 
 
+def busy(graph):
+    emit([1], "i8").to(merge(on_error="skip", zero=False)).to(share(sync_s=1)).to(collect())
+
+
 def only_itself(graph):
     both, deal = merge(), share()
     both.to(deal).to(collect())
@@ -299,6 +303,7 @@ def only_itself(graph):
         (windows, ["single records into `merge`, which passes them on, was window=2", "single records into `share`"]),
         (lossy, ['was policy \'latest\'', "was on_full='drop_new'", "was on_full='error'", "was the parameter `gain`"]),
         (aged, ["no age into `merge`, was max_age_s=1; put max_age_s on the edge behind it"]),
+        (busy, ["was on_error='skip'; leave on_error out", "was zero=False", "was sync_s=1"]),
         (unfed, ["an edge into its input `values[0]`"]),
         (only_itself, ["a dtype of what it passes on, was only itself upstream"]),
     ],
@@ -327,3 +332,33 @@ def test_the_plan_says_how_a_node_fires():
 def test_outside_a_run_they_are_ordinary_functions():
     """`node.compute` passes on what it gets."""
     assert 3 == merge().compute(3) == share().compute(3)
+
+
+@router("i8", on_error="skip", errors=(ValueError,))
+def fails_at_three(x):
+    if x == 3:
+        raise ValueError(x)
+    return x
+
+
+def test_a_merge_passes_over_what_an_error_kept_away():
+    """RULES 10: a tombstone is no record: a merge, whose output has no places to keep, goes on with the next."""
+    with Graph() as graph:
+        source, node, both, out = emit(range(10), "i8"), fails_at_three(), merge(), collect()
+    source.to(node).to(both).to(out)
+    report = graph.run(clock="virtual")
+    assert [0, 1, 2, 4, 5, 6, 7, 8, 9] == out.records.tolist()
+    assert (9, 1, 0) == tuple(getattr(report.edges["fails_at_three -> merge"], name) for name in ("read", "skipped", "unread"))
+    assert (9, 0) == (report.edges["merge -> collect"].read, report.edges["merge -> collect"].skipped)
+
+
+def test_a_share_gives_a_tombstone_to_one_reader_too():
+    """RULES 10: the place of a record that is missing goes where the record would have gone."""
+    with Graph() as graph:
+        source, node, deal, outs = emit(range(8), "i8"), fails_at_three(), share(), [collect(name=name) for name in ("a", "b")]
+    source.to(node).to(deal)
+    for out in outs:
+        deal.to(out)
+    report = graph.run(clock="virtual")
+    assert [[0, 2, 4, 6], [1, 5, 7]] == [out.records.tolist() for out in outs]
+    assert [(4, 0), (3, 1)] == [(edge.read, edge.skipped) for name, edge in report.edges.items() if name.startswith("share")]

@@ -252,7 +252,7 @@ def test_what_is_no_matching():
     assert ["1"] == refused(single, 0)
     assert ["-1"] == refused(double, -1)
     assert ["'soon'"] == refused(double, "soon")
-    assert ["a share"] == refused(share, 0)
+    assert ["sync_s=0"] == refused(share, 0)
 
 
 def test_the_plan_says_what_is_matched():
@@ -261,3 +261,21 @@ def test_the_plan_says_what_is_matched():
         node = double(sync_s=0.005)
         node(emit([1.0], "f8", name="a"), emit([1.0], "f8", name="b"))
     assert "on its inputs, 5 ms apart" in str(graph.plan())
+
+
+@router("i8", on_error="skip")
+def fails_at_three(x):
+    if x == 3:
+        raise ValueError(x)
+    return x
+
+
+def test_matching_needs_no_tombstones():
+    """RULES 10: what an error kept away finds no partner, so the partner is passed over; the sets stay right."""
+    with Graph() as graph:
+        source, node, matched = emit(range(6), "i8", rate_hz=1000), fails_at_three(), Matched(sync_s=0)
+    source.to(node).to(matched)
+    source.to(matched)
+    report = graph.run(clock="virtual")
+    assert [(x, x) for x in (0, 1, 2, 4, 5)] == matched.result[0]
+    assert (1, 1) == (report.edges["fails_at_three -> matched.xs[0]"].skipped, report.edges["emit -> matched.xs[1]"].dropped)
