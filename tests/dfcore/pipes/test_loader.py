@@ -41,6 +41,12 @@ def test_a_shuffle_depends_on_seed_and_epoch_only(workers):
     assert epochs != lists(Loader(np.arange(100), 7, sampler=shuffled(seed=4)), 3)
 
 
+def test_processes_make_the_same_batches():
+    """`kind="process"` changes nothing but where batches are made."""
+    makers = [Loader(np.arange(10), 4, sampler=shuffled(3), **more) for more in ({}, {"workers": 2, "kind": "process"})]
+    assert lists(makers[0], 2) == lists(makers[1], 2)
+
+
 @WORKERS
 def test_an_epoch_that_is_left_early_is_over(workers, none_left):
     """The next epoch begins at its first batch, and what was begun for the other is given up."""

@@ -106,3 +106,13 @@ def test_what_loses_the_place_of_an_item_is_refused(between, text):
     with pytest.raises(ValueError, match=text):
         list(pl.order.load(between(saved), saved))
     assert [] == list(pl_load)
+
+
+def test_processes_keep_gaps_and_markers_in_their_places():
+    """A filter before unordered processes, a queue behind them, and a marker every ten items."""
+    m = Marker()
+    p = saved = pl.order.save(pipe(range(30)).mark(m, 10), 8)
+    p = p.filter(lambda x: x % 3).process.map(lambda x: 2 * x, 2, ordered=False).thread.queue(2)
+    p = pl.order.load(p, saved)
+    segments = [[2 * x for x in range(start, start + 10) if x % 3] for start in (0, 10, 20)]
+    assert [*segments, []] == [list(p.until(m)) for _ in range(4)]
