@@ -13,12 +13,13 @@ from typing import Any
 
 import numpy as np
 
+from .blocks import Context
 from .declared import ERROR_OUTPUT, NODE_OPTIONS, Declared, free_nodes
 from .edge import End, input_names
 from .errors import Problem
-from .graph import Context, Declaration
 from .node import METHODS, Node, assigned_names
 from .params import Params
+from .parts import Contents
 from .signature import LONGEST_S, finite
 
 INLINE = "inline"
@@ -34,7 +35,7 @@ _OF_RELAYS = ("name", "deadline_s", "on_deadline", "cost_ns")
 _MOST_LOOKED_AT = 1000  # items of a container: longer ones hold data
 
 
-def check_part(graph: Declaration) -> Problem | None:
+def check_part(graph: Contents) -> Problem | None:
     """A graph that is a part does not run by itself."""
     if graph._members.graph is None:
         return None
@@ -43,7 +44,7 @@ def check_part(graph: Declaration) -> Problem | None:
     return _graph_problem(graph, "part", "an outermost graph to run", f"a part of graph `{whole}`", do)
 
 
-def check_graph(graph: Declaration) -> Iterator[Problem]:
+def check_graph(graph: Contents) -> Iterator[Problem]:
     """Nothing to run, and names that are not unique."""
     books = graph._books
     if not books:
@@ -68,7 +69,7 @@ def check_graph(graph: Declaration) -> Iterator[Problem]:
             yield _graph_problem(each, "name", needed, found, "rename one of the two")
 
 
-def _graph_problem(graph: Declaration, code: str, needed: str, found: str, do: str) -> Problem:
+def _graph_problem(graph: Contents, code: str, needed: str, found: str, do: str) -> Problem:
     members = graph._members
     where = f"graph {graph.name}"
     return Problem(code=code, where=where, needed=needed, found=found, do=do, file=members.file, line=members.line)
@@ -273,7 +274,7 @@ def _check_cost(book: Declared, cost: Any) -> Iterator[Problem]:
 def _check_references(book: Declared) -> Iterator[Problem]:
     """Nodes travel by context: what a node refers to must travel with it."""
     for attribute, value in vars(book.node).items():
-        if isinstance(value, (Declaration, Context)) and book.context is not None and book.context.kind == "process":
+        if isinstance(value, (Contents, Context)) and book.context is not None and book.context.kind == "process":
             needed = f"`{attribute}` to be something that can go to the process `{book.context.name}`"
             yield book.problem("reference", needed, repr(value), "keep graphs out of nodes")
         for other in _nodes_in(value):

@@ -15,10 +15,11 @@ import numpy as np
 
 from . import dtypes, machine
 from .advice import advise, advise_for_real_time
+from .blocks import Context
 from .checks import INLINE, check_context, check_graph, check_node, check_part, cpu_numbers, option, period_ns
 from .declared import ONLY_OUTPUT, Declared
 from .errors import GraphError, Problem
-from .graph import Context, Declaration
+from .graph import Declaration
 from .layout import lay_out
 from .loops import cycles, feedback, ranks
 from .plan import EVERY, KEEP, ONE, PARAMETER, ContextPlan, EdgePlan, Layout, NodePlan, OutputPlan, ParameterPlan, Plan

@@ -24,9 +24,10 @@ from .plan import ALL
 from .signature import Signature, read_signature
 
 if TYPE_CHECKING:
+    from .blocks import Context
     from .edge import Edge
-    from .graph import Context, Declaration
     from .node import Node
+    from .parts import Contents
 
 #: Options of a node, with their defaults.
 NODE_OPTIONS: dict[str, Any] = {
@@ -63,9 +64,9 @@ ONLY_OUTPUT = "output"
 ERROR_OUTPUT = "error"
 
 #: Graph and context of each open `with` block of this thread or task, innermost last.
-open_blocks: ContextVar[tuple[tuple[Declaration, Context | None], ...]] = ContextVar("open_blocks", default=())
+open_blocks: ContextVar[tuple[tuple[Contents, Context | None], ...]] = ContextVar("open_blocks", default=())
 #: Nodes and graphs that belong to no graph, weakly.
-free_nodes: WeakSet[Node | Declaration] = WeakSet()
+free_nodes: WeakSet[Node | Contents] = WeakSet()
 #: Order of creation of everything that is declared.
 next_serial = itertools.count().__next__
 
@@ -77,11 +78,11 @@ class Member:
     it was put into itself).
     """
 
-    def __init__(self, node: Node | Declaration, place: tuple[str, int]):
+    def __init__(self, node: Node | Contents, place: tuple[str, int]):
         self.node: Any = node
         self.serial = next_serial()
         self.file, self.line = place
-        self.graph: Declaration | None = None
+        self.graph: Contents | None = None
         self.own_context: Context | None = None
 
     @property
@@ -337,7 +338,7 @@ def forget(member: Member) -> None:
         member.graph._let_go(member)
 
 
-def connected_free(member: Member, home: Declaration) -> Iterator[Member]:
+def connected_free(member: Member, home: Contents) -> Iterator[Member]:
     """A free member and all others that it is connected to, directly or through other free ones, but not where `home` lies in."""
     seen, todo = {home._members.outermost.serial, member.serial}, [member]
     while todo:

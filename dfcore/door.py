@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from .compiler import compile
+from .drawing import draw
 from .errors import GraphError, Problem
 from .graph import Declaration
 from .monitor import Wish
@@ -204,6 +205,23 @@ class Graph(Declaration):
     def plan(self) -> Plan:
         """The compiled graph: printable, picklable. Raises GraphError."""
         return compile(self)
+
+    def diagram(self, form: str = "svg") -> str:
+        """A picture of the graph as text; of one that could not run, too.
+
+        Emitters have round ends, collectors corners. Boxes are parts, with dashed sides contexts. At an edge stands what is not the
+        default, and of a node with several ends which; edges that lead back are dashed, those into parameters dotted.
+
+        Args:
+            form: `"svg"` (default), a picture that needs nothing else; `"mermaid"`, a flowchart; `"dot"`, for Graphviz.
+        Raises:
+            ValueError: another form.
+        """
+        return draw(self, form)
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        """What a notebook shows."""
+        return {"image/svg+xml": self.diagram(), "text/vnd.mermaid": self.diagram("mermaid"), "text/plain": str(self)}
 
     def stats(self) -> Report:
         """The report so far of the run under way, or that of the last one. Raises RuntimeError: it never ran."""

@@ -24,10 +24,10 @@ from .declared import (
 from .errors import GraphError, Problem, caller
 
 if TYPE_CHECKING:
-    from .graph import Declaration
     from .node import Node
+    from .parts import Contents
 
-    Target: TypeAlias = "Node | End | Declaration"
+    Target: TypeAlias = "Node | End | Contents"
 
 
 class End:
@@ -138,7 +138,7 @@ def _variadic_count(book: Declared, name: str) -> int:
     return max(least, sum(end.startswith(f"{name}[") for end in ends))
 
 
-def connect(source: Any, target: Any, options: dict[str, Any], graph: Declaration | None = None) -> Any:
+def connect(source: Any, target: Any, options: dict[str, Any], graph: Contents | None = None) -> Any:
     """Connect an output to an input, take free members into the graph, and return the node (or graph) of the target.
 
     Raises:
@@ -156,7 +156,7 @@ def connect(source: Any, target: Any, options: dict[str, Any], graph: Declaratio
     return stop.member.node
 
 
-def take_in(home: Declaration, *members: Member) -> None:
+def take_in(home: Contents, *members: Member) -> None:
     """Take free members into a graph, with the free ones they are connected to."""
     for member in members:
         if member.graph is None and member is not home._members.outermost:
@@ -186,7 +186,7 @@ def _as_end(value: Any, side: str, place: tuple[str, int]) -> End:
                              file=place[0], line=place[1]))  # fmt: skip
 
 
-def _home(start: End, stop: End, graph: Declaration | None, place: tuple[str, int]) -> Declaration | None:
+def _home(start: End, stop: End, graph: Contents | None, place: tuple[str, int]) -> Contents | None:
     """The graph that takes free ends in; None while both are free."""
     given = [] if graph is None else [graph._members]
     for member in (start.book, stop.book, *given):

@@ -14,7 +14,7 @@ from .errors import GraphError, Problem, did_you_mean
 from .node import Node
 
 if TYPE_CHECKING:
-    from .graph import Declaration
+    from .parts import Contents
 
 _WORDS = {"source": "output", "target": "input"}
 
@@ -24,7 +24,7 @@ class ExposedEnd(End):
 
     __slots__ = ("graph", "label", "sides")
 
-    def __init__(self, graph: Declaration, label: str, inside: End, sides: tuple[str, ...]):
+    def __init__(self, graph: Contents, label: str, inside: End, sides: tuple[str, ...]):
         super().__init__(inside.node, inside.name)
         self.graph, self.label, self.sides = graph, label, sides
 
@@ -49,7 +49,7 @@ class ExposedEnd(End):
         return f"{self.graph.name}.{self.label}"
 
 
-def expose(graph: Declaration, ends: dict[str, Any], place: tuple[str, int]) -> None:
+def expose(graph: Contents, ends: dict[str, Any], place: tuple[str, int]) -> None:
     """Give `graph` ends of its own: all of `ends`, or none.
 
     Raises:
@@ -68,7 +68,7 @@ def expose(graph: Declaration, ends: dict[str, Any], place: tuple[str, int]) -> 
     graph._members.exposed.update(new)
 
 
-def stand_for(graph: Declaration, side: str, place: tuple[str, int]) -> ExposedEnd:
+def stand_for(graph: Contents, side: str, place: tuple[str, int]) -> ExposedEnd:
     """The end that a graph stands for: its only output, or its first input not yet connected.
 
     Raises:
@@ -101,7 +101,7 @@ def outside_name(book: Declared, name: str) -> str:
     return found
 
 
-def _exposed(graph: Declaration, label: str, value: Any, known: dict[str, ExposedEnd], place: tuple[str, int]) -> ExposedEnd:
+def _exposed(graph: Contents, label: str, value: Any, known: dict[str, ExposedEnd], place: tuple[str, int]) -> ExposedEnd:
     where = f"graph {graph.name}, exposed `{label}`"
     if label in known:
         raise _error("exposed", where, "a name of its own", f"also that of {known[label].inside}", "rename it", place)

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from .blocks import CONTEXT_OPTIONS
 from .declared import Declared, Member
 from .dtypes import describe
 from .edge import input_names
-from .tables import table
+from .tables import listed, table
 
 if TYPE_CHECKING:
-    from .graph import Declaration
+    from .parts import Contents
 
-#: Options of a context, with their defaults.
-CONTEXT_OPTIONS = {"kind": "process", "cpu": None, "priority": None, "spin_us": 0}
+_WIDTH = 72  # of a list in a cell
 
 
-def listing(graph: Declaration) -> str:
+def listing(graph: Contents) -> str:
     """Tables of contexts, nodes and edges; of a node also which source feeds which input."""
     books = graph._books
     contexts = [
@@ -37,7 +37,7 @@ def options_text(options: dict[str, Any]) -> str:
     return ", ".join(f"{name}={value!r}" for name, value in options.items())
 
 
-def _rows(graph: Declaration) -> list[tuple[str, ...]]:
+def _rows(graph: Contents) -> list[tuple[str, ...]]:
     """A row for each member, and below a part the rows of its own."""
     rows = []
     for member in graph._members.members:
@@ -50,17 +50,15 @@ def _rows(graph: Declaration) -> list[tuple[str, ...]]:
 
 def _node_row(book: Declared) -> tuple[str, ...]:
     fed = [(name, book.fed_by(name)) for name in [*input_names(book), *book.signature.parameters]]
-    inputs = ", ".join(
-        f"{name} <- {edge.source_name if edge else '?'}" for name, edge in fed if edge or name in input_names(book)
-    )
-    outputs = ", ".join(f"{name}: {_dtype_text(dtype)}" for name, dtype in book.outputs.items())
+    inputs = listed([f"{name} <- {edge.source_name if edge else '?'}" for name, edge in fed if edge or name in input_names(book)], _WIDTH)
+    outputs = listed([f"{name}: {_dtype_text(dtype)}" for name, dtype in book.outputs.items()], _WIDTH)
     return book.name, book.role, _context_text(book), inputs, outputs
 
 
 def _part_row(part: Member) -> tuple[str, ...]:
     ends = part.node._members.exposed.values()
-    inputs = ", ".join(f"{end.label}: {end.inside}" for end in ends if "target" in end.sides)
-    outputs = ", ".join(f"{end.label}: {end.inside}" for end in ends if "source" in end.sides)
+    inputs = listed([f"{end.label}: {end.inside}" for end in ends if "target" in end.sides], _WIDTH)
+    outputs = listed([f"{end.label}: {end.inside}" for end in ends if "source" in end.sides], _WIDTH)
     return part.name, "part", _context_text(part), inputs, outputs
 
 

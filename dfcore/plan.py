@@ -6,12 +6,14 @@ or addresses: `nodes[i]` of the plan belongs to the i-th node of the graph and i
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from html import escape
 from typing import Any
 
 import numpy as np
 
-from .tables import table
+from .tables import html, listed, table
 
 #: An edge hands records over in order, or only the newest one, or as a parameter that never triggers.
 EVERY, LATEST, PARAMETER = "every", "latest", "parameter"
@@ -198,18 +200,25 @@ class Plan:
     real_time_warnings: tuple[str, ...] = ()  # of what hurts only where time does not wait
 
     def __str__(self) -> str:
+        return "\n\n".join([self._heading, *(table(*each) for each in self._tables()), *(f"warning: {text}" for text in self.warnings)])
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        warnings = [f"<p>warning: {escape(text)}</p>" for text in self.warnings]
+        return "\n".join([f"<p>{escape(self._heading)}</p>", *(html(*each) for each in self._tables()), *warnings])
+
+    @property
+    def _heading(self) -> str:
         size = sum(segment.size for segment in self.layout.segments)
-        parts = [
-            f"plan {self.name}: {len(self.nodes)} nodes, {len(self.edges)} edges, {size / 2**20:.1f} MiB",
-            table(("context", "kind", "cpu", "priority", "spin_us", "nodes"), [_context_row(item) for item in self.contexts]),
-            table(
-                ("node", "context", "rank", "role", "fires", "inputs"), [self._node_row(self.nodes[i]) for i in self.firing_order]
-            ),
-            table(("output", "dtype", "slots", "bytes", "readers"), [self._output_row(item) for item in self.outputs]),
-            table(("edge", "policy", "depth", "when full", "more"), [_edge_row(item) for item in self.edges]),
-            *(f"warning: {text}" for text in self.warnings),
+        return f"plan {self.name}: {len(self.nodes)} nodes, {len(self.edges)} edges, {size / 2**20:.1f} MiB"
+
+    def _tables(self) -> list[tuple[Sequence[str], list[tuple[object, ...]]]]:
+        return [
+            (("context", "kind", "cpu", "priority", "spin_us", "nodes"), [_context_row(item) for item in self.contexts]),
+            (("node", "context", "rank", "role", "fires", "inputs"), [self._node_row(self.nodes[i]) for i in self.firing_order]),
+            (("output", "dtype", "slots", "bytes", "readers"), [self._output_row(item) for item in self.outputs]),
+            (("edge", "policy", "depth", "when full", "more"), [_edge_row(item) for item in self.edges]),
         ]
-        return "\n\n".join(parts)
 
     def _node_row(self, node: NodePlan) -> tuple[object, ...]:
         pace = "on its inputs" if node.role != "emitter" else "by itself"
@@ -219,13 +228,13 @@ class Plan:
             pace = f"on its inputs, {node.sync_ns / 1e6:g} ms apart"
         elif node.fires != ALL:
             pace = "on any input" if node.fires == ANY else "if one reader has room"
-        return node.name, self.contexts[node.context].name, node.rank, node.role, pace, ", ".join(node.input_names)
+        return node.name, self.contexts[node.context].name, node.rank, node.role, pace, listed(node.input_names)
 
     def _output_row(self, output: OutputPlan) -> tuple[object, ...]:
         name = "(program)" if output.node < 0 else self.nodes[output.node].name
         several = output.node >= 0 and len(self.nodes[output.node].outputs) > 1
-        dtype = str(output.dtype) if output.dtype.names is None else ", ".join(output.dtype.names)
-        readers = ", ".join(self.nodes[self.edges[edge].node].name for edge in output.edges)
+        dtype = str(output.dtype) if output.dtype.names is None else listed(output.dtype.names)
+        readers = listed([self.nodes[self.edges[edge].node].name for edge in output.edges])
         return f"{name}.{output.name}" if several else name, dtype, output.slots, output.dtype.itemsize, readers
 
     @property

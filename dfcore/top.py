@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import Any, cast
 
+from .blocks import Context
 from .declared import Member, free_nodes, open_blocks
 from .door import Graph
 from .errors import GraphError, caller
-from .graph import Context
 from .node import Node
 
 

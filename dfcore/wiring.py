@@ -18,8 +18,8 @@ from .declared import EDGE_OPTIONS, Declared
 from .edge import Edge, input_names
 from .errors import DtypeError, Problem, did_you_mean
 from .exposed import outside_name
-from .graph import Declaration
 from .params import converted, fit
+from .parts import Contents
 from .plan import ANY, EVERY, LATEST, ONE, PARAMETER
 from .signature import LONGEST_S, InputSpec, ParameterSpec, finite
 
@@ -83,7 +83,7 @@ def wire(edges: Sequence[Edge], problems: list[Problem]) -> list[Wire]:
     return wires
 
 
-def inside_and_out(graph: Declaration) -> tuple[list[Edge], list[Problem]]:
+def inside_and_out(graph: Contents) -> tuple[list[Edge], list[Problem]]:
     """The edges between nodes of a graph, and a problem for each that leads out of it: to something free that is no member yet."""
     inside, problems = [], []
     for edge in graph._edges:
