@@ -148,9 +148,9 @@ def _sides(end: End, where: str, place: tuple[str, int]) -> tuple[str, ...]:
             raise _error("exposed", where, "one output", f"`{book.name}`, which has {len(book.outputs)}", f"choose one of {names}", place)
         return ("source",)
     inputs = [*input_names(book), *book.signature.parameters, *_variadic(book)]
-    sides = tuple(side for side, names in (("source", book.outputs), ("target", inputs)) if name in names)
+    sides = tuple(side for side, names in (("source", book.published), ("target", inputs)) if name in names)
     if not sides:
-        known = [*book.outputs, *inputs]
+        known = [*book.published, *inputs]
         raise _error("exposed", where, f"an end of `{book.name}`", f"`{name}`", did_you_mean(name, known), place)
     return sides
 

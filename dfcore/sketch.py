@@ -158,7 +158,7 @@ def _arrow(edge: Edge, arc: tuple[int, int], against: bool) -> Arrow:
 
 def _ends_line(edge: Edge, parameter: bool) -> list[str]:
     """The ends by name, where a node has several."""
-    source = edge.source.name if len(edge.source.book.outputs) > 1 else None
+    source = edge.source.name if len(edge.source.book.published) > 1 else None
     target = edge.target.name if parameter or len(input_names(edge.target.book)) > 1 else None
     return [f"{source or ''} → {target or ''}".strip()] if source or target else []
 

@@ -20,6 +20,7 @@ from dfcore import (
     collect,
     default_graph,
     emit,
+    merge,
     router,
     top_graph,
 )
@@ -234,3 +235,34 @@ def test_a_graph_stays_out_of_the_processes():
     source.to(sink)
     with pytest.raises(GraphError, match="arm/collect: needed `arm` to be something that can go to the process `arm/io`"):
         graph.run()
+
+
+class Halves(Graph):
+    """Two sources merged, and the errors of a node, as a part."""
+
+    def __init__(self):
+        super().__init__()
+        with self:
+            self.both, self.half = merge(), halve(on_error="emit")
+        self.both.to(self.half)
+        self.expose(values=self.both["values"], half=self.half["output"], failed=self.half["error"])
+
+
+@router("i8")
+def halve(x):
+    if x % 2:
+        raise ValueError("odd")
+    return x // 2
+
+
+@pytest.mark.parametrize("driver", ["inline", "virtual"], indirect=True)
+def test_a_part_may_merge_and_give_out_errors(driver):
+    """`*values` takes any number of connections from outside; the output that `on_error` adds is exposed like another."""
+    with Graph() as graph:
+        one, two, halves, good, bad = emit(range(4), "i8"), emit([6], "i8"), Halves(), collect(), collect()
+    halves(one, two)["half"].to(good)
+    halves["failed"].to(bad)
+    driver.run(graph)
+    assert [0, 1, 3] == sorted(good.records.tolist())
+    assert ["halves/halve", "halves/halve"] == [error.node for error in bad.records]
+    assert "error →" in graph.diagram("mermaid")
