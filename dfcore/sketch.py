@@ -18,7 +18,9 @@ from .wiring import wire
 
 _LONGEST = 40  # characters of a label
 _LONGEST_VALUE = 16
-_NODE_NOTES = {"rate_hz": "{:g} Hz", "replicas": "{} replicas"}
+#: What is written of the options of a node, unless it is the default.
+_NODE_NOTES = {"rate_hz": "{:g} Hz", "replicas": "{} replicas", "on_error": "on error {}", "deadline_s": "deadline {:g} s"}
+_NODE_DEFAULTS = {"replicas": 1, "on_error": "stop"}
 
 
 @dataclass(slots=True)
@@ -125,7 +127,8 @@ def _context_text(context: Context) -> str:
 
 def _node_lines(book: Declared, shown: Context | None) -> tuple[str, ...]:
     given = book.options
-    notes = [_formatted(form, given[name]) for name, form in _NODE_NOTES.items() if given.get(name) not in (None, 1)]
+    notes = [_formatted(form, given[name]) for name, form in _NODE_NOTES.items()
+             if name in given and given[name] is not None and given[name] is not _NODE_DEFAULTS.get(name)]  # fmt: skip
     if book.context is not shown and book.context is not None:
         notes.append(f"in {book.context.name}")
     name = book.name if book.graph is None else book.graph._names[book.serial]

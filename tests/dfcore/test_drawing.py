@@ -219,6 +219,9 @@ def test_what_is_not_the_default_is_written():
             ("sensor", "100 Hz", "motor", "log", "observer", "controller")]  # fmt: skip
     assert {"low → readout", "high → readout", "drop oldest", "depth 4", "→ gain", "→ values[0]", "batch 10", "fast, thread",
             "in left"} <= set(texts(cell()))  # fmt: skip
+    with Graph() as graph:
+        noise(rate_hz=1, deadline_s=0.5, on_error="skip"), noise(rate_hz=None, on_error="stop")
+    assert ["noise", "1 Hz", "on error skip", "deadline 0.5 s", "noise_2"] == texts(graph)
 
 
 def test_each_edge_option_can_be_written():

@@ -379,11 +379,3 @@ def test_the_simulated_cart_ends_with_its_user():
         assert Path(port).is_char_device()
     with pytest.raises(serial.SerialException):
         serial.Serial(port)
-
-
-def test_the_picture_of_the_graph_is_what_the_code_draws(monkeypatch):
-    """`docs/cartpole_graph.svg`, which the README shows, is the diagram of this graph on a machine with two CPUs."""
-    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {0, 1})
-    monkeypatch.setattr(cartpole, "priority", lambda: cartpole.URGENT)
-    picture = cartpole.CartPole(cartpole.SIMULATED).diagram("svg")
-    assert picture == (EXAMPLES.parent / "docs" / "cartpole_graph.svg").read_text()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import os
 import pathlib
 import re
 import subprocess
@@ -86,3 +88,12 @@ def test_every_option_and_method_is_described(told, names):
     text = told.__doc__
     assert [] == [name for name in names if not re.search(rf"^ +(\* `)?{name}[:(]", text, re.MULTILINE)]
     assert [] == [name for name in names if not re.search(rf"^\| `{name}` \|", README, re.MULTILINE)]
+
+
+def test_the_picture_of_the_graph_is_what_the_code_draws(monkeypatch):
+    """`docs/cartpole_graph.svg`, which the README shows, is the diagram of the graph of the example, on a machine with two CPUs."""
+    monkeypatch.syspath_prepend(ROOT / "examples")
+    cartpole = importlib.import_module("cartpole")
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {0, 1})
+    monkeypatch.setattr(cartpole, "priority", lambda: cartpole.URGENT)
+    assert (ROOT / "docs" / "cartpole_graph.svg").read_text() == cartpole.CartPole(cartpole.SIMULATED).diagram("svg")
