@@ -30,13 +30,13 @@ def test_nothing_is_dropped_by_default(driver):
     """Silent drops by default: an edge of which nothing is said loses nothing, however slow its reader."""
     with Graph() as graph:
         with driver.at(graph, "a"):
-            source = emit(range(3000), "i8")
+            source = emit(range(1000), "i8")
         with driver.at(graph, "b"):
             slow = Slow()
     source.to(slow)
     edge = driver.run(graph).edges["emit -> slow"]
-    assert list(range(3000)) == slow.result
-    assert (3000, 3000, 0, 0) == (edge.written, edge.read, edge.dropped, edge.overwritten)
+    assert list(range(1000)) == slow.result
+    assert (1000, 1000, 0, 0) == (edge.written, edge.read, edge.dropped, edge.overwritten)
 
 
 class Numbered(Emitter):
@@ -47,7 +47,7 @@ class Numbered(Emitter):
         self.number = number
 
     def compute(self):
-        return (self.number, self.firing) if self.firing < 5000 else STOP
+        return (self.number, self.firing) if self.firing < 2000 else STOP
 
 
 class Pairs(Collector):
@@ -71,12 +71,10 @@ def test_every_record_arrives_once(driver):
         with driver.at(graph, "a"):
             first = Numbered(1)
         with driver.at(graph, "b"):
-            second = Numbered(2)
-        with driver.at(graph, "c"):
-            pairs = Pairs()
+            second, pairs = Numbered(2), Pairs()
     pairs(first, second)
     driver.run(graph)
-    assert (5000, 5000, (4999, 4999)) == pairs.result
+    assert (2000, 2000, (1999, 1999)) == pairs.result
 
 
 class Noise(Emitter):

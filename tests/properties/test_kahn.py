@@ -54,7 +54,7 @@ def test_l6_sequences_do_not_depend_on_placement_or_driver(kind, case):
     same_sequences([case], kind)
 
 
-@settings(max_examples=2, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=1, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(drawn=st.lists(cases, min_size=1, max_size=AT_ONCE))
 @example(drawn=KNOWN)
 def test_l6_sequences_do_not_depend_on_processes(drawn):
