@@ -9,8 +9,6 @@ import pytest
 from dfcore import STOP, Collector, Emitter, Graph, NodeFailed, Router, collect, emit
 from tests.drivers import Driver
 
-spread = pytest.mark.parametrize("driver", ["threads", "processes"], indirect=True)
-
 
 class Slow(Collector):
     """Works on each record longer than it takes to make one; brings home what it saw."""
@@ -37,44 +35,6 @@ def test_nothing_is_dropped_by_default(driver):
     edge = driver.run(graph).edges["emit -> slow"]
     assert list(range(1000)) == slow.result
     assert (1000, 1000, 0, 0) == (edge.written, edge.read, edge.dropped, edge.overwritten)
-
-
-class Numbered(Emitter):
-    """Its own number, and a count, as fast as there is room."""
-
-    def __init__(self, number):
-        super().__init__([("node", "i8"), ("count", "i8")])
-        self.number = number
-
-    def compute(self):
-        return (self.number, self.firing) if self.firing < 2000 else STOP
-
-
-class Pairs(Collector):
-    """How many pairs came, and how many of them it had not seen before."""
-
-    def open(self):
-        self.seen, self.count = set(), 0
-
-    def compute(self, a, b):
-        self.seen.add((a.count, b.count))
-        self.count += 1
-
-    def close(self):
-        return self.count, len(self.seen), max(self.seen)
-
-
-@spread
-def test_every_record_arrives_once(driver):
-    """51 675 emitted, 4 384 distinct arrived: two emitters as fast as they can, and each record of both meets its partner once."""
-    with Graph() as graph:
-        with driver.at(graph, "a"):
-            first = Numbered(1)
-        with driver.at(graph, "b"):
-            second, pairs = Numbered(2), Pairs()
-    pairs(first, second)
-    driver.run(graph)
-    assert (2000, 2000, (1999, 1999)) == pairs.result
 
 
 class Noise(Emitter):
@@ -160,37 +120,3 @@ def test_an_exception_reaches_the_caller_and_nothing_is_started_again(driver):
     assert ("opens", "compute") == (error.value.node, error.value.method)
     assert isinstance(error.value.__cause__, SystemExit)
     assert (1, 2) == opens.result
-
-
-class Endless(Emitter):
-    """0, 1, 2 ... without end."""
-
-    def compute(self):
-        return self.firing
-
-
-class Middle(Router):
-    """Passes on."""
-
-    def compute(self, x):
-        return x
-
-
-class Takes(Collector):
-    """Leaves after three records."""
-
-    def compute(self, x):
-        return STOP if self.firing == 2 else None
-
-
-def test_who_is_abandoned_ends(driver):
-    """A pipeline that hangs when abandoned: an endless emitter behind two nodes ends when their reader has left."""
-    with Graph() as graph:
-        with driver.at(graph, "a"):
-            endless = Endless("i8")
-        with driver.at(graph, "b"):
-            middle, takes = Middle("i8"), Takes()
-    endless.to(middle).to(takes)
-    report = driver.run(graph)
-    assert "finished" == report.ended
-    assert 3 == report.edges["middle -> takes"].read
