@@ -103,9 +103,6 @@ class Plain(Router):
     def compute(self, *values: Any, gain: int = 1) -> Any:
         return STOP if self.does.ends else next(self.fire(values, gain), SKIP)
 
-    def flush(self) -> Any:
-        return next(records(self.part.dtype, self.does.flush()), SKIP)
-
 
 class WaitingPlain(Plain):
     """The same from a coroutine."""
@@ -113,6 +110,19 @@ class WaitingPlain(Plain):
     async def compute(self, *values: Any, gain: int = 1) -> Any:
         await asyncio.sleep(0)
         return super().compute(*values, gain=gain)
+
+
+class Carries(Plain):
+    """A node with a last word."""
+
+    def flush(self) -> Any:
+        return next(records(self.part.dtype, self.does.flush()), SKIP)
+
+
+class WaitingCarries(WaitingPlain):
+    """The same, where only `compute` waits."""
+
+    flush = Carries.flush
 
 
 class Fan(Plain):
@@ -150,6 +160,8 @@ def make(part: Part, index: int, name: str) -> Any:
         options |= {"on_error": "skip", "errors": (Refused,)}
     if part.kind in ("fan", "breaks"):
         return (WaitingFan if part.waits else Fan)(part, **options)
+    if part.kind == "pairs":
+        return (WaitingCarries if part.waits else Carries)(part, **options)
     return (WaitingPlain if part.waits else Plain)(part, **options)
 
 

@@ -13,7 +13,7 @@ from tests.properties.spec import DTYPES, EMITTERS, FAILING, OTHER_RATE, SAME_RA
 placements = st.lists(st.integers(0, 3), min_size=2, max_size=8)
 rare = st.sampled_from([1, 1, 1, 2, 3])
 rarely = st.sampled_from([False, False, False, True])
-NESTED, SHARES, MERGES, REPLICAS, FAILURES = False, False, False, False, False
+REPLICAS = False
 
 
 @st.composite
@@ -24,11 +24,11 @@ def specs(draw: st.DrawFn) -> Spec:
     parts = [part(draw, EMITTERS, length=draw(st.integers(0, 12))) for _ in range(emitters)]
     for _ in range(draw(st.integers(1, 4))):
         wires = [wire(draw, parts, shape) for _ in range(draw(st.integers(1, 3)))]
-        kinds = SAME_RATE + OTHER_RATE + (FAILING if FAILURES else ()) if shape == "rates" else SAME_RATE
+        kinds = SAME_RATE + OTHER_RATE + FAILING if shape == "rates" else SAME_RATE
         parts.append(part(draw, kinds, wires=tuple(wires)))
     if shape == "loop":
         close_loop(draw, parts, emitters)
-    return Spec(tuple(parts), tuple(draw(st.lists(doors(parts), max_size=2))), nested=NESTED and draw(rarely))
+    return Spec(tuple(parts), tuple(draw(st.lists(doors(parts), max_size=2))), nested=draw(rarely))
 
 
 def doors(parts: list[Part]) -> st.SearchStrategy[Door]:
@@ -36,18 +36,14 @@ def doors(parts: list[Part]) -> st.SearchStrategy[Door]:
     ends = Spec(tuple(parts)).ends
     depth = st.integers(1, 4)
     found = []
-    if lossless := [key for key in ends if not carries(parts, key[0])]:
+    if lossless := [key for key in ends if parts[key[0]].replicas == 1 and not carries(parts, key[0])]:
         found.append(st.builds(Door, st.sampled_from(list(LOSSY)), st.tuples(st.sampled_from(lossless)), depth))
-    if SHARES:
-        found.append(st.builds(Door, st.just("share"), st.tuples(st.sampled_from(ends)), depth))
-    if MERGES:
-        alike = [[key for key in ends if parts[key[0]].dtype == dtype] for dtype in DTYPES]
-        found += [
-            st.builds(Door, st.just("merge"), st.lists(st.sampled_from(keys), min_size=1, max_size=3).map(tuple), depth)
-            for keys in alike
-            if keys
-        ]
-    return st.one_of(found) if found else st.nothing()
+    found.append(st.builds(Door, st.just("share"), st.tuples(st.sampled_from(ends)), depth))
+    for dtype in DTYPES:
+        if alike := [key for key in ends if parts[key[0]].dtype == dtype]:
+            sources = st.lists(st.sampled_from(alike), min_size=1, max_size=3).map(tuple)
+            found.append(st.builds(Door, st.just("merge"), sources, depth))
+    return st.one_of(found)
 
 
 def carries(parts: list[Part], index: int) -> bool:
@@ -61,7 +57,8 @@ def part(draw: st.DrawFn, kinds: tuple[str, ...], length: int = 0, wires: tuple[
     kind, dtype = draw(st.sampled_from(kinds)), draw(st.sampled_from(DTYPES))
     if not wires:
         return Part(kind, length, dtype=dtype, waits=draw(st.booleans()))
-    replicas = draw(st.integers(1, 3)) if REPLICAS and kind in STATELESS and draw(rarely) else 1
+    alone = not REPLICAS or kind not in STATELESS or any(each.window for each in wires)  # a window is kept between firings
+    replicas = 1 if alone else draw(st.sampled_from([1, 1, 2, 3]))
     return Part(kind, 0, wires, dtype, draw(st.booleans()), draw(st.integers(1, 3)), replicas)
 
 
