@@ -116,3 +116,24 @@ def test_the_levels_of_a_tone():
     assert [expected] * 2 == pytest.approx(graph.ten.records, abs=1e-4)
     assert [0, 10_000_000_000] == graph.ten.times_ns.tolist()
     assert 5 == report.edges["mic -> level_2"].unread
+
+
+@pytest.mark.parametrize("workers", [0, 4])
+def test_an_epoch_has_every_image_once(workers, capsys):
+    """Each of three epochs has each of 100 images once, in seven batches and in an order of its own, the same for any workers."""
+    module = example("dataloader")
+    orders = []
+    for epoch in module.epochs(100, workers):
+        batches = list(epoch)
+        assert [(16, 8, 8)] * 6 + [(4, 8, 8)] == [batch["image"].shape for batch in batches]
+        numbers = np.concatenate([batch["image"][:, 0, 0] for batch in batches]).astype(int)
+        assert (np.concatenate([batch["digit"] for batch in batches]) == numbers % 10).all()
+        assert list(range(100)) == sorted(numbers.tolist())
+        orders.append(numbers.tolist())
+    assert 3 == len(set(map(tuple, orders)))
+    assert orders == [
+        np.concatenate([batch["image"][:, 0, 0] for batch in epoch]).astype(int).tolist() for epoch in module.epochs(100, 0)
+    ]
+    assert [6, 6, 6] == [len(list(epoch)) for epoch in module.epochs(100, workers, last="drop")]
+    module.main(["--workers", str(workers)])
+    assert 3 == capsys.readouterr().out.count("[10 10 10 10 10 10 10 10 10 10] of each digit")

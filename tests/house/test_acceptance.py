@@ -43,6 +43,7 @@ ROWS = {
         test_a24_an_iterable_starts_anew_and_an_iterator_goes_on"""),
     "A25": ("", """test_a25_a_queue_pulls_ahead_as_far_as_it_says test_a25_threads_go_with_the_last_reference
         test_a25_a_mutex_lets_one_thread_at_a_time_into_a_generator"""),
+    "A26": ("", "test_a26_threads_keep_the_order"),
     "A28": ("", """test_a28_segments_between_markers test_a28_a_marker_is_a_fence_at_unordered_workers
         test_a28_a_marker_before_each_list"""),
     "A29": ("", """test_a29_order_survives_workers_of_uneven_speed test_a29_at_most_maxsize_are_out_between_save_and_load"""),

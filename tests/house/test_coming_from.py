@@ -67,8 +67,7 @@ NAMES = {
 CHOSEN = """a b c f g h m n p r x y xs node graph report error record value values dtype iterable name gain pair arm observer seconds
     duration_s delay_s total readout pl dfcore sim examples ancestors probe microphone py log"""
 #: Names of this version that the package has soon.
-MAKING = """arena_bytes sync_s replicas process Loader dataset sampler shuffled last drop epochs sequential collate stack diagram svg
-    mermaid"""
+MAKING = "arena_bytes sync_s replicas diagram svg mermaid"
 ELSEWHERE = {"os", "sched_getaffinity", "asyncio", "sleep", "logging", "getLogger", "Annotated", "i8", "f8"}
 
 
