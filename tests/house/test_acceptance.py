@@ -43,10 +43,12 @@ ROWS = {
         test_a24_an_iterable_starts_anew_and_an_iterator_goes_on"""),
     "A25": ("", """test_a25_a_queue_pulls_ahead_as_far_as_it_says test_a25_threads_go_with_the_last_reference
         test_a25_a_mutex_lets_one_thread_at_a_time_into_a_generator"""),
-    "A26": ("", "test_a26_threads_keep_the_order"),
+    "A26": ("", "test_a26_threads_keep_the_order test_a26_threads_then_processes"),
+    "A27": ("", "test_a27_arrays_through_a_small_ring"),
     "A28": ("", """test_a28_segments_between_markers test_a28_a_marker_is_a_fence_at_unordered_workers
         test_a28_a_marker_before_each_list"""),
-    "A29": ("", """test_a29_order_survives_workers_of_uneven_speed test_a29_at_most_maxsize_are_out_between_save_and_load"""),
+    "A29": ("", """test_a29_order_survives_workers_of_uneven_speed test_a29_at_most_maxsize_are_out_between_save_and_load
+        test_a29_eight_workers_keep_the_order test_a29_filter_and_flatten_between_save_and_load"""),
     "A30": (EVERYWHERE, "test_a30_a_deadlock_of_full_edges_is_an_error test_a30_the_depth_it_asked_for_is_enough"),
     "A31": (EVERYWHERE, "test_a31_an_idle_graph_uses_no_cpu test_a31_ctrl_c_drains_and_exits"),
     "A32": ("", "test_a32_a_microphone_is_recorded_in_batches_from_a_trigger_on"),  # in a world
