@@ -101,7 +101,8 @@ def vocabulary() -> set[str]:
 
 def said() -> str:
     """What the docstrings say, for the values of options."""
-    things = [dfcore.Emitter.options, dfcore.Emitter.to, dfcore.Graph.context, dfcore.Graph.run, getattr(dfcore.Graph, "diagram", dfcore.Graph.run)]
+    emitter, graph = dfcore.Emitter, dfcore.Graph
+    things = [emitter.options, emitter.to, graph.context, graph.run, getattr(graph, "diagram", graph.run), dfcore.pipes.Loader]
     return "\n".join(thing.__doc__ for thing in things)
 
 
