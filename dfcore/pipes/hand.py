@@ -66,11 +66,11 @@ def main(file: int) -> None:
     for fd in (job.down, job.up, job.end, job.words, *job.arenas):
         os.set_inheritable(fd, False)
     words = memoryview(mapped(job.words)).cast("q")
-    pids = []
+    pids, starter = [], os.getpid()
     for number in range(job.workers):
         pid = os.fork()
         if not pid:
-            _Hand(job, number, words).serve(function)
+            _Hand(job, number, words).serve(function, starter)
             return
         pids.append(pid)
     os.close(job.down)
@@ -151,11 +151,11 @@ class _Hand:
         self._results: list[Any] = []
         self._index = self._began_ns = 0
 
-    def serve(self, function: bytes) -> None:
-        """Work until there is leave to go."""
+    def serve(self, function: bytes, starter: int) -> None:
+        """Work until there is leave to go, or the process that started this one is gone."""
         signal.signal(signal.SIGTERM, self._end)
         ringbuffer.on_wait = self._say_full
-        if not killed_with_parent(os.getppid()):
+        if not killed_with_parent(starter):
             return
         np.random.seed(np.random.SeedSequence().generate_state(8))  # the fork left all with the same state; `random` sees to itself
         try:
