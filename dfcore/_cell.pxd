@@ -28,6 +28,7 @@ cdef enum:  # pace
 cdef enum:  # what deliver found
     PUBLISHED = 1
     STOPPED = 2
+    WITHHELD = 8  # an object waits for memory of its arena
 
 
 @cython.final
@@ -63,6 +64,7 @@ cdef class Cell:
     cdef public bint ended
     cdef bint flushing
     cdef bint costing
+    cdef bint withheld              # its firing is over, and its publication waits for memory
     cdef bint abandoned             # nobody reads it any more
     cdef bint asked                 # became a candidate while it was busy
     cdef bint stopped               # STOP came with the firing under way
@@ -70,6 +72,8 @@ cdef class Cell:
     cdef readonly int64_t now_ns
     cdef readonly uint64_t firing
     cdef int64_t origin_ns
+    cdef dict meta                  # of the firing under way; None: nobody has looked at it
+    cdef bint carried               # metadata came with a record of the firing under way
     cdef int64_t ready_ns, due_ns, watch_ns, costs_until_ns
     cdef int64_t idle_ns            # end of its last firing
     cdef bint charged               # the declared cost of the firing under way
@@ -84,7 +88,7 @@ cdef class Cell:
     cdef readonly list files
     cdef list file_ready            # predicates, in a world
     cdef bint readable              # its file was, and it has not fired since
-    cdef uint64_t last_ticks, start_ticks
+    cdef uint64_t last_ticks, start_ticks, held_ticks
     cdef bint waited_room
     cdef uint64_t seed
     cdef object generator
@@ -99,16 +103,20 @@ cdef class Cell:
     cdef int place(self, Output output, object value) except -1
     cdef int release(self, bint taken) except -1
     cdef int take_one(self, int64_t now_ns) except -1
-    cdef int relay(self) except -1
+    cdef bint relay(self) except -1
     cdef void drop_outputs(self) noexcept
     cdef bint wrote(self) noexcept
     cdef int refresh(self) except -1
     cdef object random(self)
     cdef int attempt(self) noexcept
+    cdef dict gather_meta(self)
+    cdef bint has_blocks(self) noexcept
+    cdef int send(self) except -1
     cdef object current_output(self)
 
 
 cdef class Live:
     cdef Cell cell
     cdef dict private
+    cdef dict private_meta
     cdef object private_rng

@@ -7,6 +7,8 @@ L3   a firing takes exactly one record (or batch) of each `every` input and the 
 L9   the arguments of a firing lie in memory of the cell; nothing is allocated for the call itself.
      `origin_ns` of a firing is the oldest of the records it took over inputs that are not feedback (RULES 2).
      `rng` depends on (seed, node name, firing) only: the same for any placement.
+     `meta` of a firing begins as the union of what came with its records, in order of the inputs: of two values for one key the
+     later input's counts. What is in it when an object is published goes with the object; a record carries none.
 A cell keeps nothing in C locals across a call into user code: in a world another thread goes on with other cells meanwhile. It
 knows no other cell, no readiness, no time but the one it is told.
 
@@ -146,6 +148,7 @@ cdef class Cell:
                 (<Input>end).leave_bare()
         elif keep is not None:
             self.style = SINK
+            (<Input>self.input_list[0]).own = True  # what is kept must not keep memory of the run
             self.sink = Sink((<Input>self.input_list[0]).format.dtype, keep)
             node._sink = self.sink
         else:
@@ -171,6 +174,7 @@ cdef class Cell:
         self.origin_ns, self.child = NO_ORIGIN, 0
         if self.on_error is not None:
             self.on_error.begin()
+        self.meta, self.carried = None, False
         self.counters.last_firing = self.firing
         if self.style == RELAY:
             self.take_one(now_ns)
@@ -182,6 +186,7 @@ cdef class Cell:
                 origin = NO_ORIGIN if (<Input>self.inputs[i]).from_initial else (<Input>self.inputs[i]).held.origin_ns
                 if origin != NO_ORIGIN and (self.origin_ns == NO_ORIGIN or origin < self.origin_ns):
                     self.origin_ns = origin
+            self.carried |= (<Input>self.inputs[i]).carries
             self.arguments[1 + i] = (<Input>self.inputs[i]).argument
         if self.origin_ns == NO_ORIGIN:
             self.origin_ns = now_ns
@@ -202,12 +207,12 @@ cdef class Cell:
         self.origin_ns = now_ns if end.from_initial else end.held.origin_ns
         return 0
 
-    cdef int relay(self) except -1:
-        """Copy the record in hand into the slot of the output that it goes to."""
-        (<Output>self.outputs[self.dealt]).forward(<Input>self.inputs[self.chosen])
+    cdef bint relay(self) except -1:
+        """Copy the record in hand into the slot of the output that it goes to. False: it waits for memory of its arena."""
+        cdef bint there = (<Output>self.outputs[self.dealt]).forward(<Input>self.inputs[self.chosen])
         if self.share is not None:
             self.share.last = self.dealt
-        return PUBLISHED
+        return there
 
     cdef object call(self):
         """Run user code with what was taken."""
@@ -257,7 +262,12 @@ cdef class Cell:
         return found
 
     cdef int place(self, Output output, object value) except -1:
-        if value is None and output.format.kind != OBJECT:
+        cdef dict meta = None
+        if output.format.kind == OBJECT:
+            if self.carried or self.meta is not None:
+                meta = dict(self.gather_meta()) or None  # what is changed later does not change what was published
+            return PUBLISHED if output.put(value, meta) else WITHHELD
+        if value is None:
             if not output.looked_up:
                 if output.format.kind == SCALAR:
                     raise DtypeError(f"{self.name}.{output.name}: needed {output.format.dtype}, was None; return a value, or SKIP")
@@ -269,6 +279,33 @@ cdef class Cell:
             output._check_bounds()
         output.check_kept(<PyObject *>value)
         return PUBLISHED
+
+    cdef dict gather_meta(self):
+        """The metadata of this firing."""
+        cdef int i
+        cdef dict meta
+        if self.meta is None:
+            self.meta = {}
+            for i in range(self.ninputs if self.carried else 0):
+                meta = (<Input>self.inputs[i]).meta()
+                if meta is not None:
+                    self.meta.update(meta)
+        return self.meta
+
+    cdef bint has_blocks(self) noexcept:
+        """Every object of a withheld publication has its memory now."""
+        cdef int i
+        for i in range(self.noutputs):
+            if not (<Output>self.outputs[i]).has_block():
+                return False
+        return True
+
+    cdef int send(self) except -1:
+        """Put the objects of a withheld publication into their memory."""
+        cdef int i
+        for i in range(self.noutputs):
+            (<Output>self.outputs[i]).send()
+        return 0
 
     cdef void drop_outputs(self) noexcept:
         cdef int i
@@ -435,6 +472,21 @@ cdef class Live:
     @rng.setter
     def rng(self, value):
         raise _taken(self, "rng")
+
+    @property
+    def meta(self):
+        """The metadata of this firing, a dict: at its start what came with the records of the inputs, of two values for one key
+        that of the later input. What is in it goes out with objects, also into other processes; records carry none.
+        """
+        if self.cell is not None:
+            return self.cell.gather_meta()
+        if self.private_meta is None:
+            self.private_meta = {}
+        return self.private_meta
+
+    @meta.setter
+    def meta(self, value):
+        raise _taken(self, "meta")
 
     @property
     def origin_ns(self):

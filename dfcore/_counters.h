@@ -26,8 +26,7 @@ typedef struct {
 typedef struct {
     uint64_t firings, errors, deadline_misses, overruns, skipped_firings;
     uint64_t busy_ticks, wait_input_ticks, wait_room_ticks;
-    uint64_t state, in_flight, last_firing, blocked_edge, waiting_edge, pace, began_ticks;
-    uint64_t spare;
+    uint64_t state, in_flight, last_firing, blocked_edge, waiting_edge, pace, began_ticks, blocked_bytes;
     df_histogram lateness, duration;
 } df_node_counters;
 
@@ -37,8 +36,8 @@ typedef struct {
 } df_edge_counters;
 
 typedef struct {
-    uint64_t dropped, skipped, closings;
-    uint64_t spare[5];
+    uint64_t dropped, skipped, closings, refused;
+    uint64_t spare[4];
 } df_writer_counters;
 
 static_assert(sizeof(df_histogram) == 64 + 8 * DF_BUCKETS, "histogram");

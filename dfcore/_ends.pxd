@@ -6,6 +6,7 @@ from cpython.ref cimport PyObject
 from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 
 from dfcore._bell cimport df_context_words
+from dfcore._objects cimport Receiver, Sender
 from dfcore._record cimport Format, Slot
 from dfcore._ring cimport (
     df_end,
@@ -30,13 +31,13 @@ cdef extern from "_counters.h":
     ctypedef struct df_node_counters:
         uint64_t firings, errors, deadline_misses, overruns, skipped_firings
         uint64_t busy_ticks, wait_input_ticks, wait_room_ticks
-        uint64_t state, in_flight, last_firing, blocked_edge, waiting_edge, pace, began_ticks
+        uint64_t state, in_flight, last_firing, blocked_edge, waiting_edge, pace, began_ticks, blocked_bytes
         df_histogram lateness, duration
     ctypedef struct df_edge_counters:
         uint64_t read, stale_dropped, decimated, unread_buffered, high_water, digest, initial_taken, last_seq
         df_histogram age
     ctypedef struct df_writer_counters:
-        uint64_t dropped, skipped, closings
+        uint64_t dropped, skipped, closings, refused
     void df_histogram_add(df_histogram *histogram, int64_t value_ns) nogil
 
 
@@ -50,7 +51,10 @@ cdef class Output:
     cdef df_end *ends
     cdef df_writer_counters **losses
     cdef Format format
-    cdef list values             # object dtype: slot -> value
+    cdef list values             # object dtype: slot -> value, then slot -> metadata
+    cdef bint shared             # somebody of this process takes it from there
+    cdef Sender sender           # for who takes it elsewhere, or None
+    cdef bint strict             # an edge wants RecordLost rather than a wait
     cdef object memory
     cdef PyObject **views        # slot -> view that user code writes into, made on first use
     cdef char *header            # the slot in hand, or NULL
@@ -69,7 +73,14 @@ cdef class Output:
     cdef int loan(self) except -1
     cdef object look_up(self)
     cdef int store(self, object value) except -1
-    cdef int forward(self, Input end) except -1
+    cdef bint forward(self, Input end) except -1
+    cdef bint put(self, object value, dict meta) except -1
+    cdef bint has_block(self) noexcept
+    cdef int send(self) except -1
+    cdef int refuse(self) except -1
+    cdef void lose(self) noexcept
+    cdef df_end *waiting_end(self) noexcept
+    cdef _find_sender(self, plan, memory, edges, list eventfds)
     cdef int check_kept(self, PyObject *result) except -1
     cdef _check_bounds(self)
     cdef void discard(self) noexcept
@@ -91,7 +102,9 @@ cdef class Input:
     cdef str where               # as messages name it
     cdef df_reader reader
     cdef Format format
-    cdef list values
+    cdef list values             # None: the objects come from another process
+    cdef Receiver receiver       # then
+    cdef bint own                # objects are handed over in memory of their own
     cdef object memory
     cdef PyObject **views        # slot -> view handed to user code, and the Slot behind it
     cdef PyObject **slots
@@ -111,6 +124,9 @@ cdef class Input:
     cdef Window window           # the last n records; None: each by itself
     cdef Format batch_format
     cdef list batch_values
+    cdef bint carries            # what is in hand has metadata
+    cdef dict batch_meta
+    cdef list window_meta        # of the last records of a window; None: none of them had any
     cdef Slot batch_slot
     cdef object batch_view
     cdef df_slot_header batch_header
@@ -148,9 +164,14 @@ cdef class Input:
     cdef int hand_over_batch(self) except -1
     cdef void leave_bare(self) noexcept
     cdef int hand_over_window(self, df_slot_header *header, int32_t slot) except -1
+    cdef int remember_meta(self) except -1
     cdef bint _last_batch(self) noexcept
     cdef int keep(self, int32_t slot) except -1
+    cdef int lease(self, Slot memory) except -1
+    cdef dict meta(self)
+    cdef object object_of_batch(self, df_slot_header *header, int32_t slot)
     cdef int64_t peek_origin(self) noexcept
+    cdef bint fails(self) noexcept
     cdef bint superseded(self) noexcept
     cdef void _measure(self) noexcept
     cdef void _digest(self, df_slot_header *header) noexcept

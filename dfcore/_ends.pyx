@@ -22,11 +22,13 @@ from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t, uintptr_t
 from libc.string cimport memcpy, memset
 
 from .declared import ONLY_OUTPUT
-from .errors import DtypeError
+from .errors import DtypeError, RecordLost
 from .plan import KEEP
 from .signature import out_of_bounds
 
+from dfcore._arena cimport df_arena_init
 from dfcore._bell cimport df_context_words, df_ring_bell
+from dfcore._objects cimport Receiver, Sender
 from dfcore._record cimport OBJECT, SCALAR, Format, Slot, extra_references, new_slot, private_slot
 from dfcore._ring cimport (
     DF_DROP_NEW,
@@ -36,6 +38,8 @@ from dfcore._ring cimport (
     DF_RECORD,
     DF_TOMBSTONE,
     DF_WAIT,
+    df_all_gone,
+    df_can_keep,
     df_close,
     df_end,
     df_end_word,
@@ -71,6 +75,7 @@ STALE_ACTIONS = {"safe": 0, "skip": 1, "error": 2}
 cdef extern from "Python.h":
     PyObject *PyList_GET_ITEM(object list, Py_ssize_t i)  # borrowed
     void PyList_SET_ITEM(object list, Py_ssize_t i, object value)  # steals, and forgets what was there
+    Py_ssize_t Py_REFCNT(PyObject *thing)
 
 cdef enum:
     LINE = 64
@@ -140,7 +145,7 @@ cdef class Output:
     Args:
         plan, memory: the run's.
         index: of the output in the plan.
-        values: for object dtype, the list slot -> value that all ends of this process share; else None.
+        values: for object dtype, the list slot -> value, then slot -> metadata, that all ends of this process share; else None.
         positions: node index -> position of its cell in this scheduler, for the nodes that run here.
         eventfds: one per context; empty in virtual time, where nobody needs waking.
     """
@@ -171,6 +176,8 @@ cdef class Output:
             raise MemoryError
         self.writer.spare = <df_reader_words *>(base(memory, 0) + <Py_ssize_t>plan.layout.outputs[index].spare)
         self._find_readers(plan, memory, edges, positions, eventfds)
+        if self.format.kind == OBJECT:
+            self._find_sender(plan, memory, edges, eventfds)
         self.bounds = _bounds(plan, edges) if output.node >= 0 else None  # what the program sets was checked at its setter
         self._preload(plan, memory, edges)
 
@@ -195,6 +202,18 @@ cdef class Output:
                 self.contexts[self.ncontexts] = context_of(plan, memory, edge.context)
                 self.fds[self.ncontexts] = eventfds[edge.context]
                 self.ncontexts += 1
+
+    cdef _find_sender(self, plan, memory, edges, list eventfds):
+        """Who takes the objects here, and who elsewhere. In virtual time all are here."""
+        cdef Py_ssize_t arena = plan.layout.outputs[self.index].arena
+        context, size = plan.outputs[self.index].context, plan.outputs[self.index].arena
+        elsewhere = [edge for edge in edges if plan.process_of(edge.context) != plan.process_of(context)] if eventfds else []
+        self.shared = len(elsewhere) < len(edges)
+        self.strict = any([edge.on_full == "error" for edge in edges])
+        if elsewhere:
+            self.sender = Sender(self.memory, self.writer.ring.nslots, self.where)
+            self.sender.writer = &self.writer
+            df_arena_init(&self.sender.arena, base(memory, 1 + context) + arena, size // LINE)
 
     cdef _preload(self, plan, memory, edges):
         """Write the initial records of each edge where its reader takes them before ring record 1 (RULES 9)."""
@@ -252,29 +271,91 @@ cdef class Output:
         """Put `value` into the slot in hand. Raises DtypeError if it does not fit."""
         cdef uint32_t slot
         self.loan()
-        cdef PyObject *before
-        if self.format.kind == OBJECT:
-            before = PyList_GET_ITEM(self.values, self.writer.loaned)
-            Py_INCREF(value)
-            PyList_SET_ITEM(self.values, self.writer.loaned, value)
-            Py_DECREF(<object>before)
-            return 0
         if self.looked_up:
             slot = self.writer.loaned
             if <PyObject *>value == self.views[slot]:
                 return 0
         return self.format.store(self.header + LINE, value, self.where)
 
-    cdef int forward(self, Input end) except -1:
-        """Put the record that `end` has in hand into the slot in hand, as it is."""
+    cdef bint forward(self, Input end) except -1:
+        """Put the record that `end` has in hand into the slot in hand, as it is. False: it waits for memory of its arena."""
         if self.format.kind == OBJECT:
-            self.store(<object>end.argument)
-        else:
-            self.loan()
-            memcpy(self.header + LINE, <char *>end.held + LINE, self.format.itemsize)
+            return self.put(<object>end.argument, end.meta())
+        self.loan()
+        memcpy(self.header + LINE, <char *>end.held + LINE, self.format.itemsize)
         if self.bounds is not None:
             self._check_bounds()
+        return True
+
+    cdef bint put(self, object value, dict meta) except -1:
+        """Put an object, with its metadata or None, into the slot in hand. False: it waits for memory of its arena.
+
+        Raises ValueError: it is larger than the arena; RecordLost; and what its parts raise when they are pickled.
+        """
+        cdef PyObject *before
+        cdef df_slot_header *header
+        self.loan()
+        header = <df_slot_header *>self.header
+        if self.shared:
+            before = PyList_GET_ITEM(self.values, self.writer.loaned)
+            Py_INCREF(value)
+            PyList_SET_ITEM(self.values, self.writer.loaned, value)
+            Py_DECREF(<object>before)
+            if header.carries or meta is not None:
+                self.values[self.writer.ring.nslots + self.writer.loaned] = meta
+        header.carries = meta is not None
+        if self.sender is not None:
+            self.sender.pack(value, meta)
+            if self.sender.reserve():
+                self.send()
+            elif self.strict:
+                self.refuse()
+            elif self.waiting_end() != NULL:
+                return False
+            else:
+                self.lose()
+        return True
+
+    cdef df_end *waiting_end(self) noexcept:
+        """The first reader that may not lose a record and is still there, or NULL."""
+        cdef uint32_t i
+        for i in range(self.writer.nends):
+            if self.ends[i].policy == DF_WAIT and not self.ends[i].gone:
+                return &self.ends[i]
+        return NULL
+
+    cdef bint has_block(self) noexcept:
+        """The object on its way, if there is one, can go on: it has memory, or nobody is left to read it."""
+        if self.sender is None or self.sender.packed is None:
+            return True
+        if df_all_gone(&self.writer):
+            self.discard()
+        elif self.sender.reserve():
+            return True
+        elif self.waiting_end() == NULL:  # those that were waited for are gone
+            self.lose()
+        else:
+            return False
+        return True
+
+    cdef int send(self) except -1:
+        """Put the object on its way, if there is one, into its block."""
+        if self.sender is not None and self.sender.packed is not None:
+            self.sender.write(<df_slot_header *>self.header)
         return 0
+
+    cdef int refuse(self) except -1:
+        size = self.sender.size
+        self.discard()
+        raise RecordLost(f"{self.where}: needed {size} bytes of its arena for one more object, were taken by objects that its readers "
+                         "hold; give its node a larger arena_bytes, or on_full=\"wait\"")
+
+    cdef void lose(self) noexcept:
+        """The object finds no memory, and every reader may lose it: nobody gets it."""
+        cdef uint32_t i
+        for i in range(self.writer.nends):
+            self.losses[i].refused += 1
+        self.discard()
 
     cdef int check_kept(self, PyObject *result) except -1:
         """L10 for outputs: nobody but us refers to the slot in hand, `result` (what compute returned) aside (RULES 8)."""
@@ -299,6 +380,8 @@ cdef class Output:
         if self.header != NULL:
             df_unloan(&self.writer)
             self.header = NULL
+        if self.sender is not None:
+            self.sender.drop()
         self.looked_up = False
         self.kind = DF_RECORD
 
@@ -309,6 +392,7 @@ cdef class Output:
         self.kind = kind
         if self.format.kind == OBJECT:
             self.values[self.writer.loaned] = None
+            (<df_slot_header *>self.header).carries = 0
         return 0
 
     cdef void publish(self, int64_t now_ns, int64_t origin_ns, uint64_t firing) noexcept:
@@ -369,6 +453,17 @@ cdef void end_lease(void *lease) noexcept:
 
 
 @cython.final
+cdef class Unloaded:
+    """An object of a batch as it came from another process."""
+
+    cdef bytes packed
+    cdef bint carries
+
+    def __cinit__(self, bytes packed, bint carries):
+        self.packed, self.carries = packed, carries
+
+
+@cython.final
 cdef class Input:
     """The reading end of one triggering edge. States: nothing in hand; one record (or a full batch) in hand."""
 
@@ -403,6 +498,11 @@ cdef class Input:
         if self.writer < 0 and eventfds:
             self.context, self.fd = context_of(plan, memory, output.context), eventfds[output.context]
         self._find_memory(plan, memory, edge, output)
+        if self.format.kind == OBJECT and values is None:
+            readers = [plan.edges[e].context for e in output.edges]
+            elsewhere = [context for context in readers if plan.process_of(context) != plan.process_of(output.context)]
+            self.receiver = Receiver(self.memory, output.arena, len(elsewhere))
+            self.receiver.base = base(memory, 1 + output.context) + <Py_ssize_t>plan.layout.outputs[edge.output].arena
         if self.batch:
             self._make_batch(output.dtype)
 
@@ -527,7 +627,7 @@ cdef class Input:
                 self.batch_header.seq, self.batch_header.publish_ns = header.seq, header.publish_ns
                 self.last_origin_ns = header.origin_ns
             if self.batch_values is not None:
-                self.batch_values.append(self.values[slot] if slot >= 0 else self.initial_values[self.initial_taken - 1])
+                self.batch_values.append(self.object_of_batch(header, slot))
             else:
                 memcpy(self.batch_slot.data + self.filled * self.format.itemsize, <char *>header + LINE, self.format.itemsize)
             self._digest(header)
@@ -568,6 +668,7 @@ cdef class Input:
         header = self._next(&slot)
         self.from_initial = slot < 0
         self.held = header
+        self.carries = header.carries
         if slot >= 0:
             self.last_origin_ns = header.origin_ns
             df_histogram_add(&self.counters.age, now_ns - header.origin_ns)
@@ -583,10 +684,13 @@ cdef class Input:
         if self.format.kind == SCALAR:
             value = self.format.load(<char *>header + LINE)
         elif self.format.kind == OBJECT:
-            if slot >= 0:
+            if slot < 0:
+                value = self.initial_values[self.initial_taken - 1]
+            elif self.receiver is None:
                 self.argument = PyList_GET_ITEM(self.values, slot)  # nobody writes it while the slot is in hand
                 return 0
-            value = self.initial_values[self.initial_taken - 1]
+            else:
+                value = self.receiver.receive(header, self.own or not df_can_keep(&self.reader))
         elif slot >= 0 and self.views[slot] != NULL:
             self.argument = self.views[slot]
             return 0
@@ -610,26 +714,78 @@ cdef class Input:
     cdef int hand_over_window(self, df_slot_header *header, int32_t slot) except -1:
         cdef object value = None
         if self.format.kind == OBJECT:
-            value = self.values[slot] if slot >= 0 else self.initial_values[self.initial_taken - 1]
+            if slot < 0:
+                value = self.initial_values[self.initial_taken - 1]
+            else:
+                value = self.values[slot] if self.receiver is None else self.receiver.receive(header, True)
+            if self.carries or self.window_meta is not None:
+                self.remember_meta()
         value = self.window.append(<char *>header + LINE, value)
         Py_INCREF(value)
         self.argument, self.owned = <PyObject *>value, True
+        return 0
+
+    cdef int remember_meta(self) except -1:
+        """The window has metadata if one of its records had."""
+        self.window_meta = [*(self.window_meta or ()), self._own_meta()]
+        del self.window_meta[:max(len(self.window_meta) - self.window.length, 0)]
+        self.carries = any(self.window_meta)
         return 0
 
     cdef int hand_over_batch(self) except -1:
         cdef object value
         self.held, self.from_initial = &self.batch_header, self.batch_header.origin_ns == NO_ORIGIN
         if self.batch_values is not None:
-            value = self.batch_values
-            self.batch_values = []
+            value, self.batch_values = self.batch_values, []
+            self._load(value)
         else:
             if self.batch_view is None:
                 self.batch_view = self.batch_format.view(self.batch_slot, self.name)
                 self.batch_view.flags.writeable = False
             value = self.batch_view if self.filled == self.batch else self.batch_view[:self.filled]
+        self.carries = self.batch_meta is not None
         Py_INCREF(value)
         self.argument, self.owned = <PyObject *>value, True
         return 0
+
+    cdef object object_of_batch(self, df_slot_header *header, int32_t slot):
+        """An object that outlives its slot; from another process, as it came: it is loaded when the batch is handed over."""
+        if slot < 0:
+            return self.initial_values[self.initial_taken - 1]
+        if self.receiver is not None:
+            return Unloaded(self.receiver.copy(header), header.carries)
+        if header.carries:
+            self.batch_meta = {**(self.batch_meta or {}), **self.values[self.reader.ring.nslots + slot]}
+        return self.values[slot]
+
+    def _load(self, list batch):
+        """Load those objects of a batch that came from another process. Later metadata wins."""
+        cdef Py_ssize_t i
+        for i in range(len(batch) if self.receiver is not None else 0):
+            if type(batch[i]) is Unloaded:
+                batch[i] = self.receiver.load((<Unloaded>batch[i]).packed, (<Unloaded>batch[i]).carries)
+                if self.receiver.meta is not None:
+                    self.batch_meta = {**(self.batch_meta or {}), **self.receiver.meta}
+
+    cdef dict meta(self):
+        """The metadata of what is in hand, or None: of several records the union, later ones win."""
+        cdef dict united
+        if self.held == NULL or not self.carries:
+            return None
+        if self.batch:
+            return self.batch_meta
+        if self.window_meta is None:
+            return self._own_meta()
+        united = {}
+        for meta in self.window_meta:
+            united.update(meta or ())
+        return united
+
+    def _own_meta(self):
+        """The metadata of the record in hand itself, or None."""
+        if not self.held.carries:
+            return None
+        return self.receiver.meta if self.receiver is not None else self.values[self.reader.ring.nslots + self.reader.held]
 
     cdef int release(self, bint taken) except -1:
         """Give the record in hand back. `taken` False: it was stale, no firing came of it. Raises BufferError: kept too many."""
@@ -644,6 +800,8 @@ cdef class Input:
             argument = NULL
             if self.window is not None:
                 self.window.settle(taken)
+                if self.window_meta is not None and not taken:
+                    del self.window_meta[len(self.window_meta) - 1]
         if self.batch:
             return self._release_batch(taken)
         if taken:
@@ -652,6 +810,10 @@ cdef class Input:
             self.counters.stale_dropped += not self.latest
         if self.from_initial:
             return 0
+        if self.receiver is not None and self.receiver.lent is not None:
+            if Py_REFCNT(<PyObject *>self.receiver.lent) > 1:
+                self.lease(self.receiver.lent)
+            self.receiver.lent = None
         if argument == self.views[slot] and argument != NULL and extra_references(argument):
             self.keep(slot)
         # a stale record of a `latest` edge counts as overwritten: nobody read it
@@ -663,7 +825,7 @@ cdef class Input:
             self.counters.read += self.filled
         else:
             self.counters.stale_dropped += self.filled
-        self.filled = 0
+        self.filled, self.batch_meta = 0, None
         self.counters.unread_buffered = 0
         if self.batch_view is not None and extra_references(<PyObject *>self.batch_view):
             self.batch_slot = private_slot(self.batch_format.itemsize)  # the kept one belongs to user code now
@@ -671,7 +833,14 @@ cdef class Input:
         return 0
 
     cdef int keep(self, int32_t slot) except -1:
-        """Lease the slot in hand for whoever kept a view of it, before the tail moves (RULES 4, 7)."""
+        """Lease the slot in hand for whoever kept a view of it, and make new views of the slot from now on."""
+        self.lease(<Slot>self.slots[slot])
+        Py_CLEAR(self.views[slot])
+        Py_CLEAR(self.slots[slot])
+        return 0
+
+    cdef int lease(self, Slot memory) except -1:
+        """Lease the slot in hand until `memory`, which views of it refer to, is gone: before the tail moves (RULES 4, 7)."""
         cdef Lease *lease
         cdef int which = df_keep(&self.reader)
         if which < 0:
@@ -683,15 +852,16 @@ cdef class Input:
             raise MemoryError
         lease.words, lease.want, lease.which = self.reader.words, self.reader.want, which
         lease.context, lease.fd = self.context, self.fd
-        (<Slot>self.slots[slot]).release_arg = lease
-        (<Slot>self.slots[slot]).release = end_lease
-        Py_CLEAR(self.views[slot])
-        Py_CLEAR(self.slots[slot])
+        memory.release_arg, memory.release = lease, end_lease
         return 0
 
     cdef int64_t peek_origin(self) noexcept:
         """`origin_ns` of the record in hand, NO_ORIGIN for an initial one."""
         return NO_ORIGIN if self.from_initial else self.held.origin_ns
+
+    cdef bint fails(self) noexcept:
+        """The firing failed because of this input: too much was kept of it, or its object could not be loaded."""
+        return self.kept_too_many or (self.held != NULL and self.argument == NULL and not self.bare)
 
     cdef bint superseded(self) noexcept:
         """A newer record than the one in hand is there, at an end that wants the newest."""

@@ -68,7 +68,8 @@ typedef struct {
     uint64_t firing;
     uint8_t kind;
     uint8_t last; /* 1: the firing publishes nothing more here; kept up to date for replicas only, like child and parent */
-    uint8_t pad0[2];
+    uint8_t carries; /* 1: the object has metadata beside it */
+    uint8_t pad0;
     uint32_t child; /* of the records of one firing, from 0 */
     uint64_t parent;
     uint32_t mark;
@@ -399,6 +400,33 @@ static inline void df_unloan(df_writer *w) {
     w->loaned = -1;
 }
 
+static inline uint32_t df_free_slot(const df_writer *w, uint32_t i) { return w->free[i]; } /* for i < nfree */
+
+static inline uint32_t df_newest_slot(const df_writer *w) {
+    return DF_LOAD(&w->ring.index[w->head_entry], relaxed); // pairs with nothing: the writer's own word
+}
+
+static inline int df_tails_at_head(df_writer *w) {
+    for (uint32_t i = 0; i < w->nends; i++) {
+        df_end *e = &w->ends[i];
+        if (e->gone || (e->gone = (uint8_t)df_gone_word(e->words))) continue;
+        // pairs with df_finish, df_take_newest, df_take_oldest, df_put_back: leases are read after
+        if (df_tail_word(e->words) < (e->policy == DF_DROP_NEW ? e->own_head : w->head)) return 0;
+    }
+    return 1;
+}
+
+/* Whether every reader has passed the newest record, and nobody leases it: what it refers to will not be looked at again,
+ * although the slot stays shown. Call only if something was published. Tails are read before the leases (RULES 4), and again
+ * after them, because who puts a record back moves the tail before it clears the lease. */
+static inline int df_newest_passed(df_writer *w) {
+    if (!df_tails_at_head(w)) return 0;
+    uint32_t slot = df_newest_slot(w), nleased = df_read_leases(w);
+    for (uint32_t i = 0; i < nleased; i++)
+        if (w->leased[i] == slot) return 0;
+    return df_tails_at_head(w);
+}
+
 /* Publish the loan. Only with room. The caller fills the header but for seq and cdr before, and rings the readers after. */
 static inline void df_publish(df_writer *w) {
     assert(w->loaned >= 0 && !w->closed && w->head + 1 - w->reclaimed <= w->ring.entries);
@@ -618,6 +646,13 @@ static inline void df_put_back(df_reader *r) {
     r->tail = r->before;
     DF_STORE(&r->words->tail, r->tail, release);  // pairs with df_tail_word: never beyond the head
     DF_STORE(&r->words->lease[0], 0, release);    // pairs with df_read_leases: the reading of the slot stays before
+}
+
+/* Whether df_keep would find a word for the record in hand: what is true stays true until this reader's next df_keep. */
+static inline int df_can_keep(df_reader *r) {
+    for (int which = 1; which < DF_LEASES; which++)
+        if (!DF_LOAD(&r->words->lease[which], acquire)) return 1; // pairs with df_unkeep: its last look stays before
+    return 0;
 }
 
 /* Lease the record in hand for a view that outlives the firing: before df_release, always (RULES 4, 7). Returns which word;

@@ -34,6 +34,7 @@ cdef extern from "_ring.h" nogil:
         uint64_t firing
         uint8_t kind
         uint8_t last
+        uint8_t carries
         uint32_t child
         uint64_t parent
         uint32_t mark
@@ -98,6 +99,10 @@ cdef extern from "_ring.h" nogil:
     int df_full_end(df_writer *writer)
     char *df_loan(df_writer *writer)
     void df_unloan(df_writer *writer)
+    void df_refresh(df_writer *writer)
+    uint32_t df_free_slot(const df_writer *writer, uint32_t i)
+    uint32_t df_newest_slot(const df_writer *writer)
+    int df_newest_passed(df_writer *writer)
     void df_publish(df_writer *writer)
     void df_close(df_writer *writer)
     int df_all_gone(df_writer *writer)
@@ -109,6 +114,7 @@ cdef extern from "_ring.h" nogil:
     int df_release(df_reader *reader)
     int df_pass(df_reader *reader)
     void df_put_back(df_reader *reader)
+    int df_can_keep(df_reader *reader)
     int df_keep(df_reader *reader)
     int df_unkeep(df_reader_words *words, df_want_words *want, int which)
     uint64_t df_end_word(df_reader *reader)

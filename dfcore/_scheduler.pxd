@@ -103,7 +103,7 @@ cdef class Scheduler:
     cdef int attempt(self, Cell cell) except -1
     cdef int excuse(self, Cell cell, object error) except -1
     cdef int try_again(self, Cell cell) except -1
-    cdef int emit_error(self, Cell cell, object error) except -1
+    cdef bint emit_error(self, Cell cell, object error) except -1
     cdef int exhaust(self, Cell cell) except -1
     cdef int complete(self, Cell cell, bint exhausted=*) except -1
     cdef int publish(self, Cell cell, int64_t now_ns) except -1
@@ -119,4 +119,6 @@ cdef class Scheduler:
     cdef int _reader_left(self, Cell cell) except -1
     cdef int _count_instant(self, int64_t now_ns) except -1
     cpdef int run(self, int position) except -1
+    cdef int withhold(self, Cell cell) except -1
+    cdef int release_withheld(self, Cell cell) except -1
     cdef int64_t cost_of(self, Cell cell) except -1

@@ -38,6 +38,7 @@ from dfcore._cell cimport (
     RELAY,
     SINK,
     STOPPED,
+    WITHHELD,
     Cell,
 )
 from dfcore._ends cimport NEVER, NO_ORIGIN, Input, Output, df_histogram_add
@@ -90,6 +91,14 @@ class Unstarted(DfcoreError):
     """A coroutine node fired where no event loop runs."""
 
 
+cdef str _meanwhile(error):
+    """What the engine did when `error` was raised by code of the user's objects: its own note, if it made one."""
+    for note in getattr(error, "__notes__", ()):
+        if isinstance(note, str) and note.startswith("while an object "):
+            return f"{note} "
+    return ""
+
+
 @cython.final
 cdef class Scheduler:
     """Fires the nodes of one context (real time), or of the whole graph (virtual time).
@@ -97,7 +106,7 @@ cdef class Scheduler:
     Args:
         plan, memory: the run's.
         nodes: node index -> the object, for the nodes that run here.
-        values: output index -> shared list slot -> value, for object outputs.
+        values: output index -> shared list slot -> value, then slot -> metadata, for the object outputs of this process.
         eventfds: one per context, to wake those that are not here; [] in virtual time.
         virtual: one table for all contexts, time handed in.
         digest: digest every edge.
@@ -243,7 +252,7 @@ cdef class Scheduler:
                 cell.feed.finish("the run is stopping")
             if cell.emitter and cell.on_error is not None and cell.on_error.waiting:
                 self.cancelled(cell.position)
-            elif (cell.emitter and cell.busy and not (cell.costing or cell.flushing) and self.cancel is not None
+            elif (cell.emitter and cell.busy and not (cell.costing or cell.flushing or cell.withheld) and self.cancel is not None
                     and cell.style in (COROUTINE, ASYNC_GENERATOR)):
                 self.cancel(cell.position)
 
@@ -471,9 +480,9 @@ cdef class Scheduler:
         for i in range(self.nremote_outputs):
             output = <Output>self.outputs_there[i].end
             cell = <Cell>self.table[self.outputs_there[i].position]
-            if cell.ended or cell.busy:
+            if cell.ended or (cell.busy and not cell.withheld):
                 continue
-            if cell.counters.blocked_edge and self._roomy(cell):
+            if cell.counters.blocked_edge and (cell.has_blocks() if cell.withheld else self._roomy(cell)):
                 self.mark(cell.position)
             if self.looking and not output.left and df_all_gone(&output.writer):
                 output.left = True
@@ -509,6 +518,8 @@ cdef class Scheduler:
     cdef bint ready(self, Cell cell) except -1:
         """L3. A node whose last firing is behind it is ended here."""
         self.current = <PyObject *>cell
+        if cell.withheld:
+            return cell.has_blocks()
         if cell.busy or cell.ended:
             if cell.on_error is not None and cell.on_error.waiting and cell.on_error.due_ns <= self.now_ns:
                 return True
@@ -803,6 +814,8 @@ cdef class Scheduler:
     cdef int fire(self, Cell cell) except -1:
         """One firing, or one resumption of a generator. A coroutine's goes on by itself and comes back to `resolve`."""
         self.current = <PyObject *>cell
+        if cell.withheld:
+            return self.release_withheld(cell)
         if cell.unsafe:
             self.call_safe(cell)
             self.mark(cell.position)
@@ -815,8 +828,7 @@ cdef class Scheduler:
         if cell.style == PLAIN or cell.style == SINK:
             return self.settle(cell, cell.call())
         if cell.style == RELAY:
-            cell.relay()
-            return self.charge(cell)
+            return self.charge(cell) if cell.relay() else self.withhold(cell)
         if cell.style == GENERATOR:
             return self.resume(cell)
         return self.launch_firing(cell)
@@ -915,6 +927,8 @@ cdef class Scheduler:
             found = cell.deliver(result) if cell.on_error is None else self.deliver(cell, result)
             if found & EXCUSED:
                 return 0
+            if found & WITHHELD:
+                return self.withhold(cell)
             if found & STOPPED:
                 cell.stopped = True
             elif not found and cell.noutputs:
@@ -932,6 +946,33 @@ cdef class Scheduler:
                 cell.costs_until_ns = self.time() + cost
                 self.occupied[cell.context] = True
                 return df_heap_push(&self.timers, cell.costs_until_ns, cell.position)
+        return self.complete(cell)
+
+    cdef int withhold(self, Cell cell) except -1:
+        """The firing is over, but an object finds no memory: until a reader gives some back, as with room (RULES 16).
+
+        Only an object that leaves its process does, so never in virtual time.
+        """
+        cdef Output output
+        cdef Py_ssize_t full
+        for output in cell.output_list:
+            if output.sender is not None and output.sender.packed is not None:
+                full = output.waiting_end() - output.ends
+                cell.counters.blocked_edge = self.plan.outputs[output.index].edges[full] + 1
+                cell.counters.blocked_bytes = output.sender.size
+        cell.withheld, cell.counters.in_flight = True, 0
+        self.ticks = df_ticks()
+        cell.held_ticks = self.ticks
+        return 0
+
+    cdef int release_withheld(self, Cell cell) except -1:
+        """There is memory for what a firing has left to publish. The time of waiting is no time of the firing's."""
+        cdef uint64_t waited = df_ticks() - cell.held_ticks
+        cell.withheld, cell.counters.in_flight = False, 1
+        cell.counters.blocked_edge = cell.counters.blocked_bytes = 0
+        cell.counters.wait_room_ticks += waited
+        cell.start_ticks += waited
+        cell.send()
         return self.complete(cell)
 
     cdef int64_t cost_of(self, Cell cell) except -1:
@@ -1101,8 +1142,8 @@ cdef class Scheduler:
         for i in range(cell.nresults):
             if (<Output>cell.outputs[i]).gaps and not cell.flushing:
                 (<Output>cell.outputs[i]).bury(DF_TOMBSTONE)
-        if cell.on_error.action == EMIT_ERROR:
-            self.emit_error(cell, error)
+        if cell.on_error.action == EMIT_ERROR and not self.emit_error(cell, error):
+            return self.withhold(cell)
         return self.complete(cell)
 
     cdef int try_again(self, Cell cell) except -1:
@@ -1111,11 +1152,11 @@ cdef class Scheduler:
         self.occupied[cell.context] = False
         return df_heap_push(&self.timers, due_ns, cell.position)
 
-    cdef int emit_error(self, Cell cell, object error) except -1:
-        """Put the failure into the output of errors."""
+    cdef bint emit_error(self, Cell cell, object error) except -1:
+        """Put the failure into the output of errors. False: it waits for memory of its arena."""
         failure = self._failure(cell, error)
         failure.__cause__ = error
-        return (<Output>cell.outputs[cell.noutputs - 1]).store(failure)
+        return (<Output>cell.outputs[cell.noutputs - 1]).put(failure, None)
 
     # -- coroutines -----------------------------------------------------------------------------------------------------------
 
@@ -1176,6 +1217,7 @@ cdef class Scheduler:
         if cell.on_error is not None:
             cell.on_error.begin()
         cell.now_ns, cell.origin_ns = self.now_ns, self.now_ns
+        cell.meta, cell.carried = None, False
         if inspect.isasyncgenfunction(flush):
             cell.style = ASYNC_GENERATOR
         elif inspect.iscoroutinefunction(flush):
@@ -1246,11 +1288,11 @@ cdef class Scheduler:
     def _failure(self, Cell cell, error):
         """The NodeFailed that says where and when `cell` has raised `error`."""
         holds = cell.holds()
-        input = cell.failing_input or next((end.name for end in cell.input_list if (<Input>end).kept_too_many), None)
+        input = cell.failing_input or next((end.name for end in cell.input_list if (<Input>end).fails()), None)
         seq = holds.get(input) if input else next(iter(holds.values()), None)
         inputs = "".join([f", {name} seq {number}" for name, number in holds.items()])
         return NodeFailed(
-            f"{cell.name}: {cell.method} raised {told(error)} "
+            f"{cell.name}: {cell.method} raised {told(error)} {_meanwhile(error)}"
             f"(firing {cell.firing}, t = {self.now_ns / 1e9:.6f} s{inputs})",
             node=cell.name, input=input, seq=seq, firing=cell.firing, method=cell.method,
         )

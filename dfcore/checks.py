@@ -29,6 +29,7 @@ ON_ERROR = ("stop", "skip", "retry", "emit")
 _MOST_RETRIES = 10**9
 _FORBIDDEN = ("/", "->", ".", "[", "]", "\n")
 _MAX_RATE_HZ = 1e9
+LEAST_ARENA, MOST_ARENA = 4096, 128 << 30
 _PARAMS_NAMES = frozenset(dir(Params))
 _LEAST_MATCHED = 2
 _OF_RELAYS = ("name", "deadline_s", "on_deadline", "cost_ns")
@@ -205,6 +206,7 @@ def _check_options(book: Declared) -> Iterator[Problem]:
     yield from _check_sync(book, option(book, "sync_s"))
     if not isinstance(option(book, "zero"), (bool, np.bool_)):
         yield book.problem("option", "zero True or False", repr(option(book, "zero")), "")
+    yield from _check_arena(book, option(book, "arena_bytes"))
     yield from _check_cost(book, option(book, "cost_ns"))
     yield from _check_on_error(book)
 
@@ -259,6 +261,13 @@ def _check_choice(book: Declared, name: str, choices: tuple[str, ...], with_opti
         yield book.problem("option", f"{name} {listed}", repr(value), "choose one")
     elif value != choices[0] and option(book, with_option) is None:
         yield book.problem("option", f"{with_option} beside {name}", "none", f"add {with_option}=, or leave {name} out")
+
+
+def _check_arena(book: Declared, size: Any) -> Iterator[Problem]:
+    if not _whole(size) or not LEAST_ARENA <= size <= MOST_ARENA:
+        yield book.problem("option", f"arena_bytes as an int of {LEAST_ARENA} to {MOST_ARENA}", repr(size), "leave it out for 64 MiB")
+    if "arena_bytes" in book.options and not any(dtype is not None and dtype.hasobject for dtype in book.outputs.values()):
+        yield book.problem("option", "an output of dtype object beside arena_bytes", "none", "leave it out: records need no arena")
 
 
 def _check_cost(book: Declared, cost: Any) -> Iterator[Problem]:

@@ -20,7 +20,7 @@ from .checks import INLINE, check_context, check_graph, check_node, check_part, 
 from .declared import ONLY_OUTPUT, Declared
 from .errors import GraphError, Problem
 from .graph import Declaration
-from .layout import lay_out
+from .layout import LINE, lay_out
 from .loops import cycles, feedback, ranks
 from .plan import EVERY, KEEP, ONE, PARAMETER, ContextPlan, EdgePlan, Layout, NodePlan, OutputPlan, ParameterPlan, Plan
 from .signature import ParameterSpec
@@ -251,9 +251,20 @@ class _Draft:
                 edges=tuple(edge.index for edge in readers[index]),
                 local=all(edge.context == context for edge in readers[index]),
                 slots=_slots(readers[index]),
+                arena=self._arena(node, dtype, context, readers[index]),
             )
             for index, node, name, dtype, context in [*own, *program]
         )
+
+    def _arena(self, node: int, dtype: np.dtype[Any] | None, context: int, readers: Sequence[EdgePlan]) -> int:
+        """Bytes of the arena of an output: none unless it has objects for another process."""
+        if dtype is None or not dtype.hasobject or all(self._process(edge.context) == self._process(context) for edge in readers):
+            return 0
+        size = int(option(self.books[node], "arena_bytes"))
+        return size - size % LINE
+
+    def _process(self, context: int) -> int:
+        return context if context and self.used[context - 1].kind == "process" else 0
 
     def _settings_dtype(self, book: Declared) -> np.dtype[Any]:
         return dtypes.stored([(spec.name, spec.dtype) for spec in self.settable(book)])
@@ -342,10 +353,11 @@ def _check_memory(graph: Declaration, plan: Plan) -> list[Problem]:
     needed, (left, limit) = memory_bytes(plan.layout), machine.available_memory()
     if needed <= left:
         return []
-    sizes = sorted(range(len(plan.outputs)), key=lambda index: -plan.outputs[index].slots * plan.layout.outputs[index].stride)
+    sizes = sorted(range(len(plan.outputs)), key=lambda index: -_output_bytes(plan, index))
     largest = ", ".join(_output_text(plan, index) for index in sizes[:_LISTED])
     sentence = f"needed {size_text(needed)} of memory, was {size_text(left)} in {limit}; "
-    return [_problem_of_machine(graph, "memory", f"{sentence}the largest are {largest}: give their edges a smaller depth")]
+    do = "give their edges a smaller depth, and nodes with an arena a smaller arena_bytes"
+    return [_problem_of_machine(graph, "memory", f"{sentence}the largest are {largest}: {do}")]
 
 
 def memory_bytes(layout: Layout) -> int:
@@ -359,11 +371,16 @@ def size_text(size: int) -> str:
     return f"{size / 2 ** (10 * power):.4g} {_UNITS[power]}"
 
 
+def _output_bytes(plan: Plan, index: int) -> int:
+    return plan.outputs[index].slots * plan.layout.outputs[index].stride + plan.outputs[index].arena
+
+
 def _output_text(plan: Plan, index: int) -> str:
     output = plan.outputs[index]
     book = f"the settings of {plan.edges[output.edges[0]].name}" if output.node < 0 else plan.nodes[output.node].name
     end = f".{output.name}" if output.node >= 0 and len(plan.nodes[output.node].outputs) > 1 else ""
-    return f"{book}{end} ({output.slots} x {size_text(plan.layout.outputs[index].stride)})"
+    arena = f", an arena of {size_text(output.arena)}" if output.arena else ""
+    return f"{book}{end} ({output.slots} x {size_text(plan.layout.outputs[index].stride)}{arena})"
 
 
 def _check_files(graph: Declaration, plan: Plan) -> list[Problem]:

@@ -30,7 +30,7 @@ class ContextRunner:
         job: what it does.
         memory: the run's, as this process maps it.
         alive: descriptor whose end of file means that the parent is gone; -1: none.
-        values: output index -> list of the values of an object output, shared by the contexts of this process.
+        values: what `object_slots` made, shared by the contexts of this process.
     """
 
     def __init__(self, job: Job, memory: Memory, alive: int, values: dict[int, list[Any]]):
@@ -152,7 +152,7 @@ class ContextRunner:
 
 def make_runner(job: Job, memory: Memory, alive: int, tell: Tell) -> ContextRunner:
     """The runner of a process context, which shares no Python values with others."""
-    return ContextRunner(job, memory, alive, object_slots(job.plan))
+    return ContextRunner(job, memory, alive, object_slots(job.plan, job.plan.process_of(job.context)))
 
 
 if __name__ == "__main__":

@@ -66,6 +66,7 @@ NODE_COUNTERS = _struct(
         ("waiting_edge", "u8"),  # edge index + 1 whose record the node waits for; 0: none
         ("pace", "u8"),  # what makes it fire: INPUTS .. FED
         ("began_ticks", "u8"),  # tick counter at the start of its last firing; in virtual time the run clock
+        ("blocked_bytes", "u8"),  # what it waits for is memory for an object of so many bytes; 0: room
         ("lateness", HISTOGRAM),
         ("duration", HISTOGRAM),
     ]
@@ -93,6 +94,7 @@ WRITER_COUNTERS = _struct(
         ("dropped", "u8"),  # refused by `drop_new`; what `drop_oldest` lost is tail - taken in the reader's line
         ("skipped", "u8"),  # tombstones, and closings of firings that published nothing
         ("closings", "u8"),  # of firings that published something
+        ("refused", "u8"),  # objects that found no memory in the arena: written and dropped, never published
     ]
 )
 

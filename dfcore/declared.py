@@ -37,6 +37,7 @@ NODE_OPTIONS: dict[str, Any] = {
     "deadline_s": None,
     "on_deadline": "count",
     "zero": True,
+    "arena_bytes": 64 << 20,
     "cost_ns": 0,
     "on_error": "stop",
     "errors": (Exception,),
@@ -57,7 +58,7 @@ EDGE_OPTIONS: dict[str, Any] = {
     "max_age_s": None,
     "on_stale": None,
 }
-LATER_NODE_OPTIONS = ("replicas", "ordered", "arena_bytes")
+LATER_NODE_OPTIONS = ("replicas", "ordered")
 LATER_EDGE_OPTIONS: tuple[str, ...] = ()
 ONLY_OUTPUT = "output"
 #: The output that `on_error="emit"` adds.

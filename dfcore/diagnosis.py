@@ -19,11 +19,15 @@ from .sight import Sight, Words
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """What a node needs: `room` on an edge, else a record. `giver` is the node that alone can give it."""
+    """What a node needs: `room` on an edge, else a record. `giver` is the node that alone can give it.
+
+    `bytes`: what is needed is so much memory of the output's arena; then any reader of the output may give it.
+    """
 
     edge: int
     room: bool
     giver: int
+    bytes: int = 0
 
 
 class Look:
@@ -33,7 +37,7 @@ class Look:
         self.plan, self._sight, self._stopping = sight.plan, sight, stopping
         self._words: dict[int, Words] = {edge.index: sight.words(edge.index) for edge in self.plan.edges}
         self._buffered = {edge.index: int(sight.edge(edge.index)["unread_buffered"]) for edge in self.plan.edges if edge.batch > 1}
-        names = ("state", "in_flight", "firings", "last_firing", "skipped_firings")
+        names = ("state", "in_flight", "firings", "last_firing", "skipped_firings", "blocked_bytes")
         self._nodes = {node.index: {name: int(sight.node(node.index)[name]) for name in names} for node in self.plan.nodes}
         self.blocked = {node.index for node in self.plan.nodes if sight.node(node.index)["blocked_edge"]}
         self.state = (self._words, self._buffered, self._nodes)
@@ -58,6 +62,8 @@ class Look:
         return [*room, *records] if records else []
 
     def _blocked_by(self, node: NodePlan) -> list[Wait]:
+        if self._nodes[node.index]["blocked_bytes"]:
+            return list(self._memory_waits(node))
         waits = list(self._room_waits(node))
         there = [output for output in node.outputs if any(not self._words[edge].gone for edge in self.plan.outputs[output].edges)]
         return [] if node.fires == ONE and len(waits) < len(there) else waits  # one reader with room is enough
@@ -76,6 +82,12 @@ class Look:
                 edge, words = self.plan.edges[index], self._words[index]
                 if edge.policy == EVERY and edge.on_full == "wait" and not words.gone and words.waiting >= edge.depth:
                     yield Wait(index, True, edge.node)
+
+    def _memory_waits(self, node: NodePlan) -> Iterator[Wait]:
+        for output in node.outputs:
+            for index in self.plan.outputs[output].edges if self.plan.outputs[output].arena else ():
+                if not self._words[index].gone:
+                    yield Wait(index, True, self.plan.edges[index].node, self._nodes[node.index]["blocked_bytes"])
 
     def _record_waits(self, node: NodePlan) -> Iterator[Wait]:
         for index in (*node.inputs, *self._unfed(node)):
@@ -117,10 +129,13 @@ class Look:
             waits = left
 
     def _hopeless(self, node: int, waits: list[Wait], stuck: Collection[int]) -> list[Wait]:
-        """Those of `waits` whose giver is stuck; [] if `node` can go on without them: one giver is enough for `merge` and `share`."""
+        """Those of `waits` whose giver is stuck; [] if `node` can go on without them.
+
+        One giver is enough for `merge` and `share`, and for who waits for memory.
+        """
         kept = [wait for wait in waits if wait.giver in stuck]
         fires = self.plan.nodes[node].fires
-        enough = fires == ANY and not waits[0].room or fires == ONE and waits[0].room
+        enough = fires == ANY and not waits[0].room or fires == ONE and waits[0].room or waits[0].bytes > 0
         return [] if enough and len(kept) < len(waits) else kept
 
     # -- what is needed -------------------------------------------------------------------------------------------------------
@@ -185,6 +200,17 @@ def _problem(look: Look, chain: list[Wait]) -> Problem:
             file=first.file,
             line=first.line,
         )
+    if chain[0].bytes:
+        writer, reader = plan.nodes[plan.outputs[first.output].node].name, plan.nodes[first.node].name
+        return Problem(
+            code="deadlock",
+            where=first.name,
+            needed=f"{chain[0].bytes} bytes for an object",
+            found=f"an arena of {plan.outputs[first.output].arena}, taken by objects that are kept ({_told(plan, chain)})",
+            do=f"keep copies in {reader}, or give {writer} a larger arena_bytes",
+            file=first.file,
+            line=first.line,
+        )
     depth = look.depth_needed(chain)
     full = [plan.edges[wait.edge].name for wait in chain if wait.room]
     return Problem(
@@ -204,7 +230,8 @@ def _told(plan: Plan, chain: list[Wait]) -> str:
     for wait in chain:
         edge = plan.edges[wait.edge]
         reader, writer = plan.nodes[edge.node].name, plan.nodes[plan.outputs[edge.output].node].name
-        told.append(f"{writer} waits for room on {edge.name}" if wait.room else f"{reader} for a record of {edge.name}")
+        what = "memory" if wait.bytes else "room"
+        told.append(f"{writer} waits for {what} on {edge.name}" if wait.room else f"{reader} for a record of {edge.name}")
     return ", ".join(told)
 
 

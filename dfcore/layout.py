@@ -100,6 +100,7 @@ def _place_output(output: OutputPlan, edges: Sequence[EdgePlan], control: Segmen
         stride=step,
         want=control.add(f"{name}: want", LINE),
         spare=control.add(f"{name}: spare reader", LINE),
+        arena=data.add(f"{name}: arena", output.arena) if output.arena else -1,
     )
 
 

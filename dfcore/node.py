@@ -132,6 +132,8 @@ class Node(Live):
             errors: the exceptions that this is for; `(Exception,)` by default. Others stop the run.
             retries: how often a firing is tried again; 3 by default. One that has published something is not tried again.
             retry_delay_s: from a failure to the next try, on the run clock; 0 by default. Other nodes go on meanwhile.
+            arena_bytes: memory for objects that leave the process, of each output of dtype object that has a reader in another one;
+                64 MiB by default. An object must fit into it; a reader that keeps arrays holds up to two objects there.
             cost_ns: time that a firing takes in virtual time: a number, a sequence, or a function of the rng; 0 by default. It
                 holds up the node's whole context.
         Raises:

@@ -145,6 +145,16 @@ def unpack_error(packed: PackedError, origin: str) -> BaseException:
     return error
 
 
+class Travelling:
+    """An exception that is pickled with its causes and its traceback, and is loaded as itself."""
+
+    def __init__(self, error: BaseException):
+        self._packed = pack_error(error)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return unpack_error, (self._packed, f"process {os.getpid()}")
+
+
 def _pickled(error: BaseException) -> bytes | None:
     """None if the exception does not survive the way: it must be known before it is sent."""
     try:

@@ -100,6 +100,7 @@ class OutputPlan:
     local: bool  # every reader runs in the writer's context: no fences, no bell
     slots: int
     gaps: bool = False  # a slot may hold no record
+    arena: int = 0  # bytes for objects that leave the writer's process; 0: none does
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,6 +160,7 @@ class OutputPlace:
     stride: int
     want: int
     spare: int
+    arena: int = -1  # in the writer's segment; -1: none
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -236,6 +238,10 @@ class Plan:
         dtype = str(output.dtype) if output.dtype.names is None else listed(output.dtype.names)
         readers = listed([self.nodes[self.edges[edge].node].name for edge in output.edges])
         return f"{name}.{output.name}" if several else name, dtype, output.slots, output.dtype.itemsize, readers
+
+    def process_of(self, context: int) -> int:
+        """Which process a context runs in, in real time: the same number is the same process, 0 the caller's."""
+        return context if self.contexts[context].kind == "process" else 0
 
     @property
     def firing_order(self) -> tuple[int, ...]:

@@ -337,7 +337,7 @@ class Run:
                     begins(self.plan, index)
             processes = self.clock == "real" and any(context.kind == "process" for context in self.plan.contexts)
             self.memory = Memory.create(self.plan, processes)
-            self.values = object_slots(self.plan)
+            self.values = object_slots(self.plan, 0 if processes else None)
             self._hand_over_parameters(self.memory)
         except BaseException:
             self._let_go()

@@ -208,9 +208,9 @@ def _edge(sight: Sight, memory: Memory, index: int, digests: bool) -> EdgeReport
     read, decimated, stale = int(counters["read"]), int(counters["decimated"]), int(counters["stale_dropped"])
     words = sight.words(index)
     places = memory.struct(1 + output.context, losses, WRITER_COUNTERS)
-    skipped = int(places["skipped"])
-    written = words.head + len(edge.initial) - skipped - int(places["closings"])
-    dropped = words.head - words.offered + stale
+    skipped, refused = int(places["skipped"]), int(places["refused"])
+    written = words.head + len(edge.initial) - skipped - int(places["closings"]) + refused
+    dropped = words.head - words.offered + stale + refused
     if edge.policy == EVERY:
         if edge.on_full == "drop_oldest":
             dropped += words.tail - words.taken

@@ -112,7 +112,6 @@ def check_wires(books: Sequence[Declared], edges: Sequence[Edge], wires: Sequenc
         yield from _check_connected(book)
     for item in wires:
         yield from _check_dtype(item)
-        yield from _check_place(item)
         yield from _check_combination(item)
         yield from _check_relay(item)
         yield from _check_sync(item)
@@ -196,18 +195,6 @@ def _check_dtype(item: Wire) -> Iterator[Problem]:
     lines = "".join(f"\n       {line}" for line in dtypes.difference(needed, found).splitlines())
     what = f"dtype {dtypes.describe(needed)} of `{item.target.name}.{spec.name}`"
     yield edge.problem("dtype", what, f"{dtypes.describe(found)} of `{edge.source_name}`:{lines}\n    ", "make the two agree")
-
-
-def _check_place(item: Wire) -> Iterator[Problem]:
-    """An object goes by reference, so both ends must live in one process."""
-    here, there = item.source.context, item.target.context
-    if item.dtype is None or not item.dtype.hasobject or here is there:
-        return
-    apart = [context.name for context in (here, there) if context is not None and context.kind == "process"]
-    if apart:
-        found = f"dtype object into or out of the process `{apart[0]}`"
-        do = 'declare a dtype, or use kind="thread", or put both nodes in one context'
-        yield item.edge.problem("object", "objects to stay in one process", found, do)
 
 
 def _check_options(edge: Edge) -> Iterator[Problem]:

@@ -206,25 +206,6 @@ def test_a_parameter_takes_its_own_dtype():
     assert expected == found(graph)
 
 
-@pytest.mark.parametrize(("here", "there", "fails"), [("process", "process", True), ("process", None, True), (None, "process", True),
-                                                      ("thread", None, False), ("thread", "thread", False)])  # fmt: skip
-def test_objects_stay_in_one_process(here, there, fails):
-    """They go by reference, so both ends are in one process: one context, threads, or the caller."""
-    with Declaration() as graph:
-        one, two = things(), log()
-        one.to(two)
-        if here:
-            graph.context("a", kind=here).add(one)
-        if there:
-            graph.context("b", kind=there).add(two)
-    if not fails:
-        assert 1 == len(compile(graph).edges)
-        return
-    name = "a" if here == "process" else "b"
-    expected = f"things -> log: needed objects to stay in one process, was dtype object into or out of the process `{name}`; "
-    assert [expected + 'declare a dtype, or use kind="thread", or put both nodes in one context.'] == found(graph)
-
-
 def test_objects_may_stay_in_a_process():
     """Both ends in one process context."""
     with Declaration() as graph, graph.context("a"):
