@@ -1,6 +1,6 @@
 """Measure everything, print each figure beside its target, and write them all as JSON where asked.
 
-python -m benchmarks [hop throughput chain machine sound world pipes processes] [--repeat 5] [--json PATH]
+python -m benchmarks [hop throughput objects chain machine sound world pipes processes] [--repeat 5] [--json PATH]
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import sys
 
 import numpy as np
 
-from . import chain, hop, machine, pipes, processes, sound, throughput, world
+from . import chain, hop, machine, objects, pipes, processes, sound, throughput, world
 from .figure import Figure
 
 PARTS = {module.__name__.rpartition(".")[2]: module for module in (hop, throughput, chain, machine, sound, world, pipes, processes)}

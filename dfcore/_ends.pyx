@@ -213,6 +213,7 @@ cdef class Output:
         if elsewhere:
             self.sender = Sender(self.memory, self.writer.ring.nslots, self.where)
             self.sender.writer = &self.writer
+            self.writer.eager = True  # the slot freed last has the block freed last: hot memory, if it is large
             df_arena_init(&self.sender.arena, base(memory, 1 + context) + arena, size // LINE)
 
     cdef _preload(self, plan, memory, edges):

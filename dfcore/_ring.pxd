@@ -73,6 +73,7 @@ cdef extern from "_ring.h" nogil:
         uint8_t closed
         df_want_words *want
         df_reader_words *spare
+        uint8_t eager
 
     ctypedef struct df_reader:
         df_ring ring

@@ -14,7 +14,7 @@ from typing import Any
 from . import interpreter
 from .errors import GraphError, Problem
 from .pickles import dumps
-from .plan import NodePlan, Plan
+from .plan import EdgePlan, NodePlan, Plan
 from .worker import Job
 
 # -------------------------------------------------------------------------------------------------------------- pickling
@@ -24,17 +24,33 @@ def pack(job: Job) -> tuple[bytes, bytes]:
     """The job and its nodes, each in one pickle: what the nodes of a context share stays shared.
 
     Raises:
-        GraphError: a node cannot travel; each problem names node, attribute and reason.
+        GraphError: a node or an initial object cannot travel; each problem names it and the reason.
     """
     try:
-        return dumps(dataclasses.replace(job, nodes={})), dumps(job.nodes)
+        return dumps(dataclasses.replace(job, plan=_plan_for(job), nodes={})), dumps(job.nodes)
     except Exception as error:
         raise GraphError(_culprits(job.plan, job.context, job.nodes, error)) from error
+
+
+def _plan_for(job: Job) -> Plan:
+    """The plan without the initial objects that the context does not read: they need not travel."""
+    others = {edge.index for edge in job.plan.edges if edge.context != job.context and _has_objects(job.plan, edge)}
+    if not others:
+        return job.plan
+    edges = tuple(dataclasses.replace(edge, initial=()) if edge.index in others else edge for edge in job.plan.edges)
+    return dataclasses.replace(job.plan, edges=edges)
+
+
+def _has_objects(plan: Plan, edge: EdgePlan) -> bool:
+    return bool(edge.initial) and plan.outputs[edge.output].dtype.hasobject
 
 
 def _culprits(plan: Plan, context: int, nodes: Mapping[int, Any], error: Exception) -> list[Problem]:
     place = plan.contexts[context].name
     found = []
+    for edge in plan.edges:
+        if edge.context == context and _has_objects(plan, edge) and (reason := _reason(edge.initial)) is not None:
+            found.append(_unpicklable(f"{edge.name}: initial", place, reason, "give it objects that can be pickled", edge))
     for index, node in nodes.items():
         attributes = [(name, value) for name, value in vars(node).items() if value is not getattr(node, "_declared", None)]
         reasons = [(name, reason) for name, value in attributes if (reason := _reason(value)) is not None]
@@ -54,15 +70,15 @@ def _reason(value: Any) -> Exception | None:
 
 
 def _problem(node: NodePlan, attribute: str | None, context: str, reason: Exception) -> Problem:
-    return Problem(
-        code="unpicklable",
-        where=node.name if attribute is None else f"{node.name}.{attribute}",
-        needed=f"something that can travel into the process of context {context!r}",
-        found=f"{type(reason).__name__}: {reason}",
-        do="make it in `open`, or run the node inline or in a context with kind='thread'",
-        file=node.file,
-        line=node.line,
-    )
+    where = node.name if attribute is None else f"{node.name}.{attribute}"
+    do = "make it in `open`, or run the node inline or in a context with kind='thread'"
+    return _unpicklable(where, context, reason, do, node)
+
+
+def _unpicklable(where: str, context: str, reason: Exception, do: str, declared: NodePlan | EdgePlan) -> Problem:
+    needed = f"something that can travel into the process of context {context!r}"
+    found = f"{type(reason).__name__}: {reason}"
+    return Problem(code="unpicklable", where=where, needed=needed, found=found, do=do, file=declared.file, line=declared.line)
 
 
 # -------------------------------------------------------------------------------------------------------------- starting

@@ -7,7 +7,7 @@ import threading
 import numpy as np
 import pytest
 
-from dfcore import STOP, Collector, Emitter, Graph, NodeFailed, RecordLost, emit
+from dfcore import STOP, Collector, Emitter, Graph, GraphError, NodeFailed, RecordLost, emit
 from dfcore.compiler import compile
 from dfcore.sight import Sight
 from tests.contexts import contexts
@@ -174,6 +174,49 @@ def test_what_is_no_longer_kept_wakes_the_writer():
         assert run.rung("a")
         run.run()
     assert list(range(6)) == look.seen
+
+
+def test_readers_here_and_elsewhere():
+    """Who reads in the writer's process gets the object itself, and who reads elsewhere a read-only view; both every record."""
+    published = []
+
+    class Source(Arrays):
+        def compute(self):
+            published.append(super().compute())
+            return published[-1]
+
+    with Graph() as graph:
+        with graph.context("a"):
+            source, here = Source(5), Look(lambda array: array, name="here")
+        with graph.context("b"):
+            there = Look(lambda array: array.flags.writeable, name="there")
+    source.to(here)
+    source.to(there)
+    with contexts(graph) as run:
+        run.run()
+    assert [True] * 5 == [kept is made for kept, made in zip(here.kept, published[:5], strict=True)]
+    assert (list(range(5)), [False] * 5) == (there.seen, there.kept)
+
+
+@pytest.mark.parametrize("kind", ["process", "thread"])
+def test_initial_objects_that_cannot_travel_are_found_before_the_run(kind):
+    """Only those that a process reads need to travel; the others may be anything, whatever processes there are beside."""
+    with Graph() as graph:
+        with graph.context("a"):
+            beside = Told(name="beside")
+        with graph.context("b", kind=kind):
+            told = Told(name="told")
+        source = Things(lambda k: k)
+    source.to(told, initial=[threading.Lock()])
+    source.to(beside)
+    if kind == "thread":
+        graph.run()
+        return
+    with pytest.raises(GraphError) as caught:
+        graph.run()
+    (problem,) = caught.value.problems
+    assert ("unpicklable", "things -> told: initial") == (problem.code, problem.where)
+    assert "TypeError: cannot pickle '_thread.lock' object" == problem.found
 
 
 def test_large_objects_are_copied_if_they_could_starve_their_writer():
