@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import threading
 
 import numpy as np
 import pytest
 
-from dfcore import STOP, Collector, Emitter, Graph, GraphError, NodeFailed, RecordLost, emit
+from dfcore import STOP, Collector, Emitter, Graph, GraphError, NodeFailed, RecordLost, Router, emit, merge, share
 from dfcore.compiler import compile
 from dfcore.sight import Sight
 from tests.contexts import contexts
@@ -411,3 +412,104 @@ def test_an_arena_without_objects_is_refused():
         emit([1], "i8", arena_bytes=5000).to(Told())
     with pytest.raises(ValueError, match="needed an output of dtype object beside arena_bytes, was none"):
         graph.plan()
+
+
+def test_merge_and_share_pass_objects_and_their_metadata_on():
+    """Through a `merge` and a `share` in processes of their own: each object once, each with the metadata it was published with."""
+    with Graph() as graph:
+        with graph.context("a"):
+            one, two = Things(lambda k: ("one", k)), Things(lambda k: ("two", k)).options(name="other")
+        with graph.context("b"):
+            both = merge()
+        with graph.context("c"):
+            dealt = share()
+        with graph.context("d"):
+            left, right = Told(name="left"), Told(name="right")
+    both(one, two)
+    both.to(dealt)
+    dealt.to(left)
+    dealt.to(right)
+    with contexts(graph) as run:
+        run.run()
+    told = sorted(left.told + right.told, key=str)
+    assert [((name, k), META[k]) for name in ("one", "two") for k in range(7)] == told
+    assert left.told and right.told
+
+
+def test_a_share_waits_for_the_memory_of_a_large_object():
+    """A relay whose record finds no memory is withheld like any firing: nothing is lost, nothing comes twice."""
+    with Graph() as graph:
+        with graph.context("a"):
+            source = Arrays(6, 3)
+        with graph.context("b"):
+            dealt = share().options(arena_bytes=4096)
+        with graph.context("c"):
+            look = Look(name="look")
+    source.to(dealt).to(look)
+    with contexts(graph) as run:
+        run.run()
+    assert list(range(6)) == look.seen
+
+
+class Picky(Router):
+    """Refuses every third value."""
+
+    def __init__(self, **options):
+        super().__init__(object, errors=(ValueError,), **options)
+
+    def compute(self, value):
+        if value % 3 == 0:
+            raise ValueError(value) from KeyError("inside")
+        return [value]
+
+
+class Holds(Exception):
+    """Cannot be pickled."""
+
+    def __init__(self, *args):
+        super().__init__(*args)
+        self.lock = threading.Lock()
+
+
+def test_failures_leave_their_process_with_their_causes():
+    """`on_error="emit"`: the NodeFailed arrives elsewhere with its causes and where they were raised; gaps keep joins in step."""
+    with Graph() as graph:
+        with graph.context("a"):
+            source, picky = Things(lambda k: k), Picky(name="picky", on_error="emit")
+        with graph.context("b"):
+            told, errors = Told(name="told"), Told(name="errors")
+    source.to(picky).to(told)
+    picky["error"].to(errors)
+    with contexts(graph) as run:
+        run.run()
+    assert [([k], META[k]) for k in (1, 2, 4, 5)] == told.told
+    failures = [failure for failure, _ in errors.told]
+    assert [("picky", ValueError, KeyError)] * 3 == [
+        (failure.node, type(failure.__cause__), type(failure.__cause__.__cause__)) for failure in failures]  # fmt: skip
+    assert f"in process {os.getpid()}:" in failures[0].__cause__.__cause__.__notes__[0]
+
+
+def test_an_exception_that_cannot_be_pickled_arrives_as_its_words():
+    """As with failures of a run: its class and message in a RemoteError."""
+    graph, told = things(lambda k: Holds("number", k))
+    with contexts(graph) as run:
+        run.run()
+    assert [f"Holds: ('number', {k})" for k in range(7)] == [str(error) for error, _ in told.told]
+
+
+@pytest.mark.parametrize("edge", [{}, {"batch": 2}, {"window": 2}], ids=str)
+def test_a_skipped_object_leaves_its_place_elsewhere_too(edge):
+    """A tombstone among objects from another process has no block and no metadata, and is not loaded."""
+    with Graph() as graph:
+        with graph.context("a"):
+            source, picky = Things(lambda k: k), Picky(name="picky", on_error="skip")
+        with graph.context("b"):
+            told = Told(name="told")
+    source.to(picky)
+    picky.to(told, **edge)
+    with contexts(graph) as run:
+        run.run()
+    seen = (1, 2, 4, 5)
+    expected = {"": [[k] for k in seen], "batch": [[[1], [2]], [[4], [5]]],
+                "window": [[[1]], [[1], [2]], [[2], [4]], [[4], [5]]]}  # fmt: skip
+    assert expected[next(iter(edge), "")] == [value for value, _ in told.told]
