@@ -18,7 +18,7 @@ import numpy as np
 from . import chain, hop, machine, objects, pipes, processes, sound, throughput, world
 from .figure import Figure
 
-PARTS = {module.__name__.rpartition(".")[2]: module for module in (hop, throughput, chain, machine, sound, world, pipes, processes)}
+PARTS = {module.__name__.rpartition(".")[2]: module for module in (hop, throughput, objects, chain, machine, sound, world, pipes, processes)}
 HEAD = ["figure", "median", "range", "n", "target", "", "what"]
 
 
