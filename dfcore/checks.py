@@ -32,7 +32,7 @@ _MAX_RATE_HZ = 1e9
 LEAST_ARENA, MOST_ARENA = 4096, 128 << 30
 _PARAMS_NAMES = frozenset(dir(Params))
 _LEAST_MATCHED = 2
-_OF_RELAYS = ("name", "deadline_s", "on_deadline", "cost_ns")
+_OF_RELAYS = ("name", "deadline_s", "on_deadline", "cost_ns", "arena_bytes")
 _MOST_LOOKED_AT = 1000  # items of a container: longer ones hold data
 
 

@@ -40,7 +40,8 @@ class Look:
         names = ("state", "in_flight", "firings", "last_firing", "skipped_firings", "blocked_bytes")
         self._nodes = {node.index: {name: int(sight.node(node.index)[name]) for name in names} for node in self.plan.nodes}
         self.blocked = {node.index for node in self.plan.nodes if sight.node(node.index)["blocked_edge"]}
-        self.state = (self._words, self._buffered, self._nodes)
+        self._wanted = {output.index: sight.wanted(output.index) for output in self.plan.outputs if output.arena}
+        self.state = (self._wanted, self._words, self._buffered, self._nodes)
 
     # -- who can go on --------------------------------------------------------------------------------------------------------
 
@@ -85,7 +86,7 @@ class Look:
 
     def _memory_waits(self, node: NodePlan) -> Iterator[Wait]:
         for output in node.outputs:
-            for index in self.plan.outputs[output].edges if self.plan.outputs[output].arena else ():
+            for index in self.plan.outputs[output].edges if self._wanted.get(output) else ():  # else it is about to look again
                 if not self._words[index].gone:
                     yield Wait(index, True, self.plan.edges[index].node, self._nodes[node.index]["blocked_bytes"])
 

@@ -101,6 +101,10 @@ class Sight:
         own = self._memory.words(segment, place.words, 2) if edge.policy == EVERY and place.words >= 0 else output
         return reader, output, own
 
+    def wanted(self, output: int) -> bool:
+        """Whether the writer of an output asked to be woken, and no reader has given anything back since."""
+        return bool(int(self._memory.words(0, self.plan.layout.outputs[output].want, 1)[0]) & 0xFFFFFFFF)
+
     def working(self, index: int) -> bool:
         """Whether user code of a node runs or awaits now."""
         return bool(self.node(index)["in_flight"])

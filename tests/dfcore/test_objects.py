@@ -10,6 +10,7 @@ import pytest
 
 from dfcore import STOP, Collector, Emitter, Graph, GraphError, NodeFailed, RecordLost, Router, emit, merge, share
 from dfcore.compiler import compile
+from dfcore.diagnosis import blocked
 from dfcore.sight import Sight
 from tests.contexts import contexts
 
@@ -513,3 +514,22 @@ def test_a_skipped_object_leaves_its_place_elsewhere_too(edge):
     expected = {"": [[k] for k in seen], "batch": [[[1], [2]], [[4], [5]]],
                 "window": [[[1]], [[1], [2]], [[2], [4]], [[4], [5]]]}  # fmt: skip
     assert expected[next(iter(edge), "")] == [value for value, _ in told.told]
+
+
+def test_who_was_given_memory_and_has_not_looked_yet_is_not_stuck():
+    """A deadlock over memory is one only while nobody gave any back since the writer asked: else it is about to wake."""
+    graph, look = made(count=5)
+    with contexts(graph) as run:
+        run.step("a")
+        assert run.sleep("a")
+        assert blocked(run.plan, run.memory) is None
+        run.step("b")
+        assert blocked(run.plan, run.memory) is None
+    graph, look = made(count=5, fits=4, size=lambda k: (SIZE, 9000)[k == 2], keeps=lambda array: array)
+    with contexts(graph) as run:
+        for name in "aba":
+            run.step(name)
+        assert run.sleep("a")
+        assert "deadlock" == blocked(run.plan, run.memory).code
+        look.kept.clear()
+        assert blocked(run.plan, run.memory) is None
