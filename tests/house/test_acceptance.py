@@ -19,24 +19,28 @@ EVERYWHERE, SPREAD, PROCESSES = "inline threads processes", "threads processes",
 
 #: Row: (drivers under which it runs, the tests that prove it).
 ROWS = {
-    "A1": (EVERYWHERE, "test_a1_three_spellings_one_graph test_a1_three_spellings_are_one_program"),
+    "A1": (EVERYWHERE, "test_a1_three_spellings_one_graph test_a1_three_spellings_have_one_picture"),
     "A2": (EVERYWHERE, "test_a2_graphs_nest"),
+    "A3": (EVERYWHERE, "test_a3_two_inputs_two_outputs_and_metadata"),
     "A4": (EVERYWHERE, "test_a4_each_reader_gets_every_record test_a4_share_gives_each_record_to_one_reader"),
     "A5": (EVERYWHERE, "test_a5_drain_through_nodes_that_block test_a5_drain_through_nodes_that_await"),
-    "A6": (EVERYWHERE, "test_a6_arrays_reach_the_caller_in_order_and_read_only"),
+    "A6": (EVERYWHERE, """test_a6_arrays_reach_the_caller_in_order_and_read_only
+        test_a6_arrays_reach_another_process_and_the_caller"""),
     "A7": (SPREAD, "test_a7_a_full_edge_holds_the_writer_back test_a7_dropping_is_a_choice_and_counted"),
     "A8": ("", "test_a8_latest_is_the_newest_unread_record"),  # virtual, in one, two and no contexts
     "A9": (EVERYWHERE, "test_a9_decimate_takes_the_last_of_each_two test_a9_a_parameter_that_nobody_feeds_keeps_its_default"),
     "A10": ("", "test_a10_two_time_scales"),  # virtual, in five placements
     "A11": (EVERYWHERE, "test_a11_a_cycle_needs_initial_records test_a11_the_loop_with_its_first_control"),
     "A12": ("virtual", "test_a12_a_parameter_changes_between_firings test_a12_a_value_out_of_bounds_is_refused_where_it_is_set"),
-    "A13": (EVERYWHERE, "test_a13_large_records_arrive_whole_and_in_order test_a13_the_newest_record_is_whole_too"),
+    "A13": (EVERYWHERE, """test_a13_large_records_arrive_whole_and_in_order test_a13_the_newest_record_is_whole_too
+        test_a13_large_objects_arrive_whole"""),
     "A14": (EVERYWHERE, "test_a14_a_probe_is_opened_and_closed_once test_a14_a_probe_is_closed_after_an_error_too"),
     "A17": (EVERYWHERE, "test_a17_fibonacci_ends_by_itself_and_runs_again"),
     "A18": (EVERYWHERE, "test_a18_a_walk_brings_its_state_home test_a18_a_moving_average_of_ten test_a18_a_moving_average_by_window"),
     "A19": (EVERYWHERE, """test_a19_a_join_of_equal_lengths test_a19_a_join_ends_with_its_shorter_input
         test_a19_what_is_left_over_does_not_depend_on_timing test_a19_an_endless_emitter_ends_when_nobody_reads"""),
-    "A20": (EVERYWHERE, "test_a20_an_error_ends_the_run_and_names_the_node test_a20_an_error_that_is_skipped_costs_one_item"),
+    "A20": (EVERYWHERE, """test_a20_an_error_ends_the_run_and_names_the_node test_a20_an_error_that_is_skipped_costs_one_item
+        test_a20_an_error_among_large_objects"""),
     "A21": (PROCESSES, "test_a21_a_context_killed_by_its_own_node test_a21_a_context_killed_from_outside_is_noticed_within_a_second"),
     "A22": ("inline threads", "test_a22_a_regulator_that_drops_what_is_left test_a22_a_regulator_that_carries_over"),
     "A24": ("", """test_a24_map_filter_partition test_a24_nothing_runs_that_was_not_pulled test_a24_a_stage_that_several_pull_is_shared
