@@ -151,6 +151,8 @@ cdef class Input:
     cdef bint ended(self) noexcept
     cdef bint pending(self) noexcept
     cdef void pass_gaps(self) noexcept
+    cdef bint _gathers(self) noexcept
+    cdef bint _tombstone_next(self) noexcept
     cdef bint buried(self) noexcept
     cdef void pass_buried(self) noexcept
     cdef bint news(self) noexcept

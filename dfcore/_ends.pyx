@@ -556,18 +556,25 @@ cdef class Input:
 
     cdef void pass_gaps(self) noexcept:
         """Pass over tombstones where several records make one item."""
-        if self.batch or self.decimate > 1 or self.window is not None:
-            while self.buried():
+        if self._gathers():
+            while self._tombstone_next():
                 self.pass_buried()
 
+    cdef bint _gathers(self) noexcept:
+        """Several records make one item."""
+        return self.batch or self.decimate > 1 or self.window is not None
+
     cdef bint buried(self) noexcept:
-        """The next item is a tombstone."""
+        """The next item is a tombstone. Where several records make one item none is, though one may lie behind a full batch."""
+        return self.gaps and not self._gathers() and self._tombstone_next()
+
+    cdef bint _tombstone_next(self) noexcept:
         if not self.gaps or self.held != NULL or self.initial_taken < self.initial_count or not df_waiting(&self.reader):
             return False
         return (<df_slot_header *>df_slot(&self.reader.ring, df_take(&self.reader))).kind == DF_TOMBSTONE
 
     cdef void pass_buried(self) noexcept:
-        """Pass over the slot at the front, which holds no record. Call only if `buried`."""
+        """Pass over the slot at the front, which holds no record. Call only if there is one."""
         self._measure()
         self.free_room(df_pass(&self.reader))
 

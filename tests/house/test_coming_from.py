@@ -67,7 +67,7 @@ NAMES = {
 CHOSEN = """a b c f g h m n p r x y xs node graph report error record value values dtype iterable name gain pair arm observer seconds
     duration_s delay_s total readout pl dfcore sim examples ancestors probe microphone py log"""
 #: Names of this version that the package has soon.
-MAKING = "arena_bytes sync_s replicas diagram svg mermaid"
+MAKING = "arena_bytes sync_s replicas"
 ELSEWHERE = {"os", "sched_getaffinity", "asyncio", "sleep", "logging", "getLogger", "Annotated", "i8", "f8"}
 
 
@@ -102,7 +102,7 @@ def vocabulary() -> set[str]:
 def said() -> str:
     """What the docstrings say, for the values of options."""
     emitter, graph = dfcore.Emitter, dfcore.Graph
-    things = [emitter.options, emitter.to, graph.context, graph.run, getattr(graph, "diagram", graph.run), dfcore.pipes.Loader]
+    things = [emitter.options, emitter.to, graph.context, graph.run, graph.diagram, dfcore.pipes.Loader]
     return "\n".join(thing.__doc__ for thing in things)
 
 

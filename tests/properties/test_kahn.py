@@ -39,7 +39,10 @@ LEFT = Spec((Part("values", 7), Part("values", 0), Part("generator", 7), Part("m
              Part("count", wires=(Wire(0, depth=3), Wire(2, depth=1)))))  # fmt: skip
 # A generator that is asked between two of its yields, while more records come.
 ASKED = Spec((Part("values", 7), Part("values", 4), Part("fan", wires=(Wire(0, depth=512, initial=(0, 0, 0)),))))
-KNOWN: list[Case] = [(LOOP, [1, 2, 3]), (RATES, [1, 2, 3]), (LEFT, [0, 0, 0, 0, 1]), (ASKED, [0, 0])]
+# A tombstone behind a full batch, while the other input has no batch yet.
+BEHIND = Spec((Part("generator", 10, waits=True), Part("breaks", wires=(Wire(0, depth=512),), gain=2),
+               Part("count", wires=(Wire(0, depth=512, batch=3, partial=True), Wire(1, depth=512, batch=2)))))  # fmt: skip
+KNOWN: list[Case] = [(LOOP, [1, 2, 3]), (RATES, [1, 2, 3]), (LEFT, [0, 0, 0, 0, 1]), (ASKED, [0, 0]), (BEHIND, [0, 0])]
 
 
 @pytest.mark.parametrize("kind", ["inline", "threads", "virtual"])
@@ -49,6 +52,7 @@ KNOWN: list[Case] = [(LOOP, [1, 2, 3]), (RATES, [1, 2, 3]), (LEFT, [0, 0, 0, 0, 
 @example(case=KNOWN[1])
 @example(case=KNOWN[2])
 @example(case=KNOWN[3])
+@example(case=KNOWN[4])
 def test_l6_sequences_do_not_depend_on_placement_or_driver(kind, case):
     """L6: random graphs under random placements, inline, in threads and in virtual time: the sequences of Kahn's interpreter."""
     same_sequences([case], kind)
