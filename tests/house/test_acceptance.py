@@ -43,6 +43,7 @@ ROWS = {
         test_a20_an_error_among_large_objects"""),
     "A21": (PROCESSES, "test_a21_a_context_killed_by_its_own_node test_a21_a_context_killed_from_outside_is_noticed_within_a_second"),
     "A22": ("inline threads", "test_a22_a_regulator_that_drops_what_is_left test_a22_a_regulator_that_carries_over"),
+    "A23": (EVERYWHERE, "test_a23_diagram_and_counters_of_a_chain"),
     "A24": ("", """test_a24_map_filter_partition test_a24_nothing_runs_that_was_not_pulled test_a24_a_stage_that_several_pull_is_shared
         test_a24_an_iterable_starts_anew_and_an_iterator_goes_on"""),
     "A25": ("", """test_a25_a_queue_pulls_ahead_as_far_as_it_says test_a25_threads_go_with_the_last_reference
