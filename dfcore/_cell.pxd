@@ -9,6 +9,7 @@ from dfcore._ends cimport Input, Output, df_node_counters
 from dfcore._onerror cimport OnError
 from dfcore._joins cimport Join, Share
 from dfcore._sink cimport Sink
+from dfcore._turns cimport Turns
 
 cdef enum:
     PLAIN = 0
@@ -43,6 +44,8 @@ cdef class Cell:
     cdef PyObject **outputs
     cdef int ninputs, noutputs
     cdef int nresults               # outputs that a result is for: all but that of errors
+    cdef Turns turns                # of one of several replicas; else None
+    cdef str title                  # its name as declared, whichever instance it is
     cdef OnError on_error           # None: an exception ends the run
     cdef bint gaps                  # tombstones may come in or go out
     cdef uint32_t child             # records of the firing under way that are published

@@ -5,6 +5,7 @@ from typing_extensions import disjoint_base
 
 from ._ends import Input, Output
 from ._parameters import ParameterInput
+from ._turns import Turns
 from .memory import Memory
 from .plan import Plan
 
@@ -37,6 +38,7 @@ class Cell:
         inputs: list[Input],
         outputs: list[Output],
         parameters: list[ParameterInput],
+        turns: Turns | None,
         seed: int,
     ) -> Cell: ...
     def holds(self) -> dict[str, int]: ...

@@ -34,6 +34,7 @@ from dfcore._joins cimport Merge, Share, Sync
 from dfcore._parameters cimport ParameterInput
 from dfcore._record cimport ARRAY, OBJECT, SCALAR, STRUCTURED, Format, Slot, private_slot
 from dfcore._sink cimport Sink
+from dfcore._turns cimport Turns
 
 
 cdef extern from "Python.h":
@@ -90,14 +91,15 @@ cdef class Cell:
         plan, memory: the run's.
         index: of the node in the plan; position: in the scheduler's order of firing.
         node: the object whose `compute` runs.
-        inputs, outputs, parameters: its ends, made by the scheduler.
+        inputs, outputs, parameters: its ends, made by the scheduler; turns: of one of several replicas, else None.
     """
 
-    def __cinit__(self, plan, memory, int index, int position, node, list inputs, list outputs, list parameters, seed):
+    def __cinit__(self, plan, memory, int index, int position, node, list inputs, list outputs, list parameters, Turns turns, seed):
         declared = plan.nodes[index]
         self.index, self.position, self.context, self.name, self.node = index, position, declared.context, declared.name, node
         self.input_list, self.output_list, self.parameters = inputs, outputs, parameters
         self.ninputs, self.noutputs = len(inputs), len(outputs)
+        self.turns, self.title = turns, declared.title
         self.nresults = self.noutputs - (declared.on_error == "emit")
         self.on_error = None if declared.on_error == "stop" else OnError(declared)
         self.gaps = declared.fires != ANY and declared.sync_ns is None and any([(<Input>end).gaps for end in inputs]) or any([(<Output>end).gaps for end in outputs])
@@ -115,7 +117,7 @@ cdef class Cell:
         for i in range(self.noutputs):
             self.outputs[i] = <PyObject *>outputs[i]
         self.aged = any([end.max_age_ns >= 0 for end in inputs])
-        self.gathers = any([(<Input>end).batch or (<Input>end).decimate > 1 for end in inputs])
+        self.gathers = any([(<Input>end).batch > 0 or (<Input>end).decimate > 1 or (<Input>end).careful for end in inputs])
         self.seed = seed
         self.files, self.method = [], "compute"
         self.feed = getattr(node, "_feed", None)
@@ -336,7 +338,7 @@ cdef class Cell:
         """
         cdef PhiloxState *state
         if self.generator is None:
-            self.generator = np.random.Generator(np.random.Philox(key=rng_key(self.seed, self.name)))
+            self.generator = np.random.Generator(np.random.Philox(key=rng_key(self.seed, self.title)))
         if not self.rng_used:
             self.rng_used = True
             bits = self.generator.bit_generator
@@ -346,7 +348,7 @@ cdef class Cell:
                 state.counter[1], state.counter[2] = self.firing, self.counters.state < RUNNING
                 state.buffer_pos, state.has_uint32, state.uinteger = 4, 0, 0
             else:
-                key = rng_key(self.seed, self.name)
+                key = rng_key(self.seed, self.title)
                 bits.state = np.random.Philox(key=key, counter=[0, self.firing, self.counters.state < RUNNING, self.attempt()]).state
         return self.generator
 

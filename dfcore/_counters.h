@@ -27,11 +27,13 @@ typedef struct {
     uint64_t firings, errors, deadline_misses, overruns, skipped_firings;
     uint64_t busy_ticks, wait_input_ticks, wait_room_ticks;
     uint64_t state, in_flight, last_firing, blocked_edge, waiting_edge, pace, began_ticks, blocked_bytes;
+    uint64_t suspended, spare[7];
     df_histogram lateness, duration;
 } df_node_counters;
 
 typedef struct {
     uint64_t read, stale_dropped, decimated, unread_buffered, high_water, digest, initial_taken, last_seq;
+    uint64_t ring, spare[7];
     df_histogram age;
 } df_edge_counters;
 
@@ -41,11 +43,11 @@ typedef struct {
 } df_writer_counters;
 
 static_assert(sizeof(df_histogram) == 64 + 8 * DF_BUCKETS, "histogram");
-static_assert(sizeof(df_node_counters) == 128 + 2 * sizeof(df_histogram), "node counters");
-static_assert(sizeof(df_edge_counters) == 64 + sizeof(df_histogram), "edge counters");
+static_assert(sizeof(df_node_counters) == 192 + 2 * sizeof(df_histogram), "node counters");
+static_assert(sizeof(df_edge_counters) == 128 + sizeof(df_histogram), "edge counters");
 static_assert(sizeof(df_writer_counters) == 64, "writer counters");
 static_assert(sizeof(df_node_counters) % 64 == 0 && sizeof(df_edge_counters) % 64 == 0, "whole cache lines");
-static_assert(offsetof(df_node_counters, lateness) == 128, "node counters");
+static_assert(offsetof(df_node_counters, lateness) == 192, "node counters");
 
 /* Bucket of a value: exact below 32, then 32 buckets for each power of two. */
 static inline unsigned df_histogram_bucket(int64_t value_ns) {

@@ -31,10 +31,10 @@ cdef extern from "_counters.h":
     ctypedef struct df_node_counters:
         uint64_t firings, errors, deadline_misses, overruns, skipped_firings
         uint64_t busy_ticks, wait_input_ticks, wait_room_ticks
-        uint64_t state, in_flight, last_firing, blocked_edge, waiting_edge, pace, began_ticks, blocked_bytes
+        uint64_t state, in_flight, last_firing, blocked_edge, waiting_edge, pace, began_ticks, blocked_bytes, suspended
         df_histogram lateness, duration
     ctypedef struct df_edge_counters:
-        uint64_t read, stale_dropped, decimated, unread_buffered, high_water, digest, initial_taken, last_seq
+        uint64_t read, stale_dropped, decimated, unread_buffered, high_water, digest, initial_taken, last_seq, ring
         df_histogram age
     ctypedef struct df_writer_counters:
         uint64_t dropped, skipped, closings, refused
@@ -61,6 +61,8 @@ cdef class Output:
     cdef bint looked_up          # user code asked for the slot in hand
     cdef bint gaps               # its slots may hold no record
     cdef int kind                # of the slot in hand: DF_RECORD, unless `bury` said otherwise
+    cdef bint last               # the firing publishes nothing after it; for replicas
+    cdef uint32_t child
     cdef bint zero
     cdef int *readers            # positions of reading cells in the same scheduler
     cdef int nreaders
@@ -114,6 +116,16 @@ cdef class Input:
     cdef bint owned
     cdef bint gaps               # slots may hold no record
     cdef bint bare, apart        # no argument is made of a record; it is not simply the record
+    cdef bint careful            # a look at the next record is more than a look at the head
+    cdef bint taking_turns       # replicas: it reads the records of its own sets only
+    cdef uint64_t turn           # the set that is read next
+    cdef uint64_t ratio          # records of a set
+    cdef list rings              # of replicas: an Input for each ring, None where this one reads itself; None: one ring
+    cdef bint in_turn            # the rings are read in turn, else as records come
+    cdef bint turn_over          # the firing at the ring in hand has published its last
+    cdef int ring_now
+    cdef uint64_t *digest_word
+    cdef df_edge_counters *first_counters
     cdef bint from_initial
     cdef char *preload
     cdef uint64_t stride, initial_count, initial_taken
@@ -150,9 +162,14 @@ cdef class Input:
     cdef bint ready(self) noexcept
     cdef bint ended(self) noexcept
     cdef bint pending(self) noexcept
-    cdef void pass_gaps(self) noexcept
     cdef bint _gathers(self) noexcept
-    cdef bint _tombstone_next(self) noexcept
+    cdef bint look(self) noexcept
+    cdef void pass_slot(self, df_slot_header *header) noexcept
+    cdef void aim(self, uint64_t turn) noexcept
+    cdef void next_ring(self) noexcept
+    cdef void read_ring(self, int ring) noexcept
+    cdef int oldest_ring(self) noexcept
+    cdef void note_last(self, df_slot_header *header) noexcept
     cdef bint buried(self) noexcept
     cdef void pass_buried(self) noexcept
     cdef bint news(self) noexcept

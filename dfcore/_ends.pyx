@@ -35,6 +35,7 @@ from dfcore._ring cimport (
     DF_DROP_OLDEST,
     DF_LATEST,
     DF_OPEN,
+    DF_CLOSING,
     DF_RECORD,
     DF_TOMBSTONE,
     DF_WAIT,
@@ -412,11 +413,15 @@ cdef class Output:
 
     cdef void _say_kind(self, df_slot_header *header) noexcept:
         cdef uint32_t i
-        header.kind = self.kind
-        if self.kind != DF_RECORD:
-            for i in range(self.writer.nends):
+        header.kind, header.last, header.child, header.parent = self.kind, self.last, self.child, header.firing
+        if self.kind == DF_RECORD:
+            return
+        for i in range(self.writer.nends):
+            if self.kind == DF_CLOSING and self.child:
+                self.losses[i].closings += 1
+            else:
                 self.losses[i].skipped += 1
-            self.kind = DF_RECORD
+        self.kind = DF_RECORD
 
     cdef void ring(self) noexcept:
         cdef int i
@@ -504,6 +509,9 @@ cdef class Input:
             elsewhere = [context for context in readers if plan.process_of(context) != plan.process_of(output.context)]
             self.receiver = Receiver(self.memory, output.arena, len(elsewhere))
             self.receiver.base = base(memory, 1 + output.context) + <Py_ssize_t>plan.layout.outputs[edge.output].arena
+        self.digest_word, self.first_counters = &self.counters.digest, self.counters
+        self.ratio, self.taking_turns = edge.batch * edge.decimate, plan.nodes[edge.node].replicas > 1
+        self.careful = self.gaps or self.taking_turns
         if self.batch:
             self._make_batch(output.dtype)
 
@@ -546,56 +554,166 @@ cdef class Input:
 
     cdef bint pending(self) noexcept:
         """An unread record is there."""
+        if self.careful:
+            return self.look()
         if self.initial_taken < self.initial_count:
             if self.latest and df_waiting(&self.reader):
                 self.counters.initial_taken = self.initial_taken = self.initial_count  # overwritten by the first published record
             return True
-        if self.gaps:
-            self.pass_gaps()
         return df_waiting(&self.reader) != 0
 
-    cdef void pass_gaps(self) noexcept:
-        """Pass over tombstones where several records make one item."""
-        if self._gathers():
-            while self._tombstone_next():
-                self.pass_buried()
+    cdef bint look(self) noexcept:
+        """`pending` where it is more than a look at the head: pass over what is no record for this end.
+
+        Those are the closings of replicas, tombstones where several records make one item, and the sets of other replicas.
+        """
+        cdef bint alone = not self._gathers()
+        cdef df_slot_header *header
+        while True:
+            if self.initial_taken < self.initial_count:
+                if not self.taking_turns or self.phase >= self.turn * self.ratio:
+                    return True
+                self.phase += 1
+                self.initial_taken += 1
+                self.counters.initial_taken = self.initial_taken
+                continue
+            if self.rings is not None and (self.turn_over or not self.in_turn):
+                self.next_ring()
+            if not df_waiting(&self.reader):
+                return False
+            header = <df_slot_header *>df_slot(&self.reader.ring, df_take(&self.reader))
+            if header.kind == DF_CLOSING or (header.kind == DF_TOMBSTONE and not alone):
+                self.pass_slot(header)
+            elif self.taking_turns and self.phase < self.turn * self.ratio:
+                self.phase += 1
+                self.pass_slot(header)
+            else:
+                return True
+
+    cdef void pass_slot(self, df_slot_header *header) noexcept:
+        """Pass over the slot at the front, uncounted."""
+        self._measure()
+        self.note_last(header)
+        self.free_room(df_pass(&self.reader))
+
+    cdef void aim(self, uint64_t turn) noexcept:
+        """The set to read next; of another one nothing is kept."""
+        if turn == self.turn:
+            return
+        self.turn = turn
+        if self.filled and self.held == NULL:
+            self.filled = 0
+            self.counters.unread_buffered = 0
+            if self.batch_values is not None:
+                self.batch_values.clear()
+
+    # -- the rings of replicas: this end has one in hand, the others lie in ends of their own that lend it their state -----------
+
+    def add_rings(self, list others, bint in_turn):
+        """The writer is replicated: `others` are the ends of its other rings, in order of instances."""
+        self.rings, self.in_turn, self.careful = [None, *others], in_turn, True
+
+    def writers(self):
+        """Positions of the writing cells in this scheduler."""
+        ends = [self] if self.rings is None else [self, *[end for end in self.rings if end is not None]]
+        return [(<Input>end).writer for end in ends if (<Input>end).writer >= 0]
+
+    def far(self):
+        """Whether a writer is in another context."""
+        return len(self.writers()) < (1 if self.rings is None else len(self.rings))
+
+    cdef void note_last(self, df_slot_header *header) noexcept:
+        """A slot is passed: was it the last of its firing?"""
+        if self.rings is not None:
+            self.turn_over = header.last
+
+    cdef void next_ring(self) noexcept:
+        cdef int ring = (self.ring_now + 1) % len(self.rings) if self.in_turn else self.oldest_ring()
+        self.turn_over = False
+        if ring != self.ring_now:
+            self.read_ring(ring)
+
+    cdef int oldest_ring(self) noexcept:
+        """The ring whose unread record was published first, the first of equals; without any, the one in hand."""
+        cdef int ring, found = -1
+        cdef int64_t first = NEVER
+        cdef df_slot_header *header
+        cdef Input end
+        for ring in range(len(self.rings)):
+            end = self if ring == self.ring_now else <Input>self.rings[ring]
+            if df_waiting(&end.reader):
+                header = <df_slot_header *>df_slot(&end.reader.ring, df_take(&end.reader))
+                if found < 0 or header.publish_ns < first:
+                    found, first = ring, header.publish_ns
+        return self.ring_now if found < 0 else found
+
+    cdef void read_ring(self, int ring) noexcept:
+        """Have another ring in hand."""
+        cdef Input other = self.rings[ring]
+        if self.owed:
+            self.pay()
+        self.reader, other.reader = other.reader, self.reader
+        self.views, other.views = other.views, self.views
+        self.slots, other.slots = other.slots, self.slots
+        self.values, other.values = other.values, self.values
+        self.memory, other.memory = other.memory, self.memory
+        self.counters, other.counters = other.counters, self.counters
+        self.context, other.context = other.context, self.context
+        self.index, other.index = other.index, self.index
+        self.fd, other.fd = other.fd, self.fd
+        self.writer, other.writer = other.writer, self.writer
+        self.local, other.local = other.local, self.local
+        self.noticed, other.noticed = other.noticed, self.noticed
+        self.end_noticed, other.end_noticed = other.end_noticed, self.end_noticed
+        self.rings[self.ring_now], self.rings[ring] = other, None
+        self.ring_now = self.first_counters.ring = ring
 
     cdef bint _gathers(self) noexcept:
         """Several records make one item."""
         return self.batch or self.decimate > 1 or self.window is not None
 
     cdef bint buried(self) noexcept:
-        """The next item is a tombstone. Where several records make one item none is, though one may lie behind a full batch."""
-        return self.gaps and not self._gathers() and self._tombstone_next()
-
-    cdef bint _tombstone_next(self) noexcept:
-        if not self.gaps or self.held != NULL or self.initial_taken < self.initial_count or not df_waiting(&self.reader):
+        """The next item is a tombstone; where several records make one item none is. Call only if `ready`."""
+        if not self.gaps or self._gathers() or self.held != NULL or self.initial_taken < self.initial_count:
+            return False
+        if not df_waiting(&self.reader):
             return False
         return (<df_slot_header *>df_slot(&self.reader.ring, df_take(&self.reader))).kind == DF_TOMBSTONE
 
     cdef void pass_buried(self) noexcept:
-        """Pass over the slot at the front, which holds no record. Call only if there is one."""
-        self._measure()
-        self.free_room(df_pass(&self.reader))
+        """Pass over the tombstone at the front, an item without a record. Call only if `buried`."""
+        self.phase += 1
+        self.pass_slot(<df_slot_header *>df_slot(&self.reader.ring, self.reader.held))
 
     cdef bint news(self) noexcept:
         """A record was published, or the stream ended, since the last look: what lies here unread is no news (L11)."""
         cdef bint over = df_end_word(&self.reader) != DF_OPEN
         cdef uint64_t head = df_head_word(self.reader.ring.words)
+        cdef bint elsewhere = self.rings is not None and not self.in_turn and self._other_news()
         if head == self.noticed and over == self.end_noticed:
-            return False
+            return elsewhere
         self.noticed, self.end_noticed = head, over
         return True
+
+    def _other_news(self):
+        return any([(<Input>end).news() for end in self.rings if end is not None])
+
+    def _others_ended(self):
+        return all([df_ended(&(<Input>end).reader) for end in self.rings if end is not None])
 
     cdef bint ended(self) noexcept:
         """The stream is over for this input: no record and no full batch is left, and none will come."""
         if self.initial_taken < self.initial_count or not df_ended(&self.reader):
             return False
+        if self.rings is not None and not self.in_turn and not self._others_ended():
+            return False
         return not (self.batch and (self.filled == self.batch or self._last_batch()))
 
     cdef bint _last_batch(self) noexcept:
         """What lies here, fewer than asked for, is all that will come, and wanted all the same."""
-        return self.partial and self.filled and self.initial_taken == self.initial_count and df_ended(&self.reader)
+        if not (self.partial and self.filled and self.initial_taken == self.initial_count and df_ended(&self.reader)):
+            return False
+        return self.rings is None or self.in_turn or self._others_ended()
 
     cdef void skip_decimated(self) noexcept:
         """Pass over the first k - 1 of each k records."""
@@ -607,7 +725,7 @@ cdef class Input:
                 self.counters.initial_taken = self.initial_taken
             else:
                 self._measure()
-                df_take(&self.reader)
+                self.note_last(<df_slot_header *>df_slot(&self.reader.ring, df_take(&self.reader)))
                 self.free_room(df_release(&self.reader))
 
     cdef void _measure(self) noexcept:
@@ -641,13 +759,14 @@ cdef class Input:
             self._digest(header)
             self.filled += 1
             if slot >= 0:
+                self.note_last(header)
                 self.free_room(df_release(&self.reader))
         self.counters.unread_buffered = self.filled
         return 0
 
     cdef void _digest(self, df_slot_header *header) noexcept:
         if self.digesting:
-            self.counters.digest = self.format.digest(<char *>header + LINE, self.counters.digest)
+            self.digest_word[0] = self.format.digest(<char *>header + LINE, self.digest_word[0])
 
     cdef df_slot_header *_next(self, int32_t *slot) noexcept:
         """The next record: an initial one (slot -1), then the ring's. Call only if `pending`."""
@@ -801,6 +920,8 @@ cdef class Input:
         cdef PyObject *argument = self.argument
         if self.held == NULL:
             return 0
+        if self.rings is not None and slot >= 0:
+            self.note_last(self.held)
         self.held, self.argument = NULL, NULL
         if self.owned:
             self.owned = False
@@ -895,4 +1016,8 @@ cdef class Input:
         wanted |= df_leave(&self.reader)
         if self.context != NULL:
             df_ring_bell(self.context, self.fd)
+        if self.rings is not None:
+            for end in self.rings:
+                if end is not None:
+                    (<Input>end).leave()
         return wanted

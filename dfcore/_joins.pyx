@@ -35,7 +35,7 @@ cdef PyObject **pointers(list ends) except NULL:
 
 cdef bint there(Input end) noexcept:
     """A record is there. A tombstone in front of it is passed over: who takes what comes next misses nothing."""
-    while end.gaps and end.buried():
+    while end.gaps and end.ready() and end.buried():
         end.pass_buried()
     return end.ready()
 

@@ -8,7 +8,8 @@
  *   head = h + 1 is the only linearisation point of a publication: killed before it, nothing happened.
  *
  * Every word has one writer, except `tail` of a DF_DROP_OLDEST reader (reader and writer, by compare-and-swap), `want` and
- * `sleeping` (set by one side, taken back by exchange on the other), and `holders` of a lent block (by compare-and-swap).
+ * `sleeping` (set by one side, taken back by exchange on the other), `holders` of a lent block and `claim` of replicas without
+ * order (by compare-and-swap).
  *
  * What it refuses to know: Python, dtypes, time, who wakes whom (`_bell.h`), memory files, contexts.
  *
@@ -98,6 +99,16 @@ typedef struct {
     char *slots;
     uint64_t stride;
 } df_ring;
+
+typedef struct { /* one line in the control segment, per instance of a replicated node */
+    _Atomic uint64_t next;  /* the set it works on or waits for: those before are finished; DF_OPEN: it takes none any more */
+    _Atomic uint64_t stop;  /* 1 + the set at which user code returned STOP; 0: it has not */
+    _Atomic uint64_t claim; /* of instance 0: the set that any of them takes next */
+    _Atomic uint32_t want;
+    uint32_t pad[9];
+} df_turn_words;
+
+_Static_assert(sizeof(df_turn_words) == 64, "one cache line");
 
 static inline char *df_slot(const df_ring *ring, uint32_t slot) { return ring->slots + slot * ring->stride; }
 
@@ -692,6 +703,43 @@ DF_MUST_RING static inline int df_leave(df_reader *r) {
     DF_STORE(&r->words->lease[0], 0, release); // pairs with df_read_leases: the reading of the slot stays before
     DF_STORE(&r->words->gone, 1, release);     // pairs with df_gone_word: the reading of the slot stays before
     return r->local ? 0 : df_answer(r->want);
+}
+
+/* Replicas ----------------------------------------------------------------------------------------------------------------- */
+
+/* The set that an instance works on; `least` before it has said so. */
+static inline uint64_t df_turn_word(df_turn_words *words, uint64_t least) {
+    uint64_t next = DF_LOAD(&words->next, acquire); // pairs with df_set_turn: what it published of its sets is there
+    return next < least ? least : next;
+}
+static inline void df_set_turn(df_turn_words *words, uint64_t next) {
+    DF_STORE(&words->next, next, release); // pairs with df_turn_word: its publications stay before
+}
+static inline uint64_t df_stop_word(df_turn_words *words) {
+    return DF_LOAD(&words->stop, acquire); // pairs with df_set_stop: nothing else
+}
+static inline void df_set_stop(df_turn_words *words, uint64_t stop) {
+    DF_STORE(&words->stop, stop, release); // pairs with df_stop_word: nothing else
+}
+
+/* The set to be taken next by any instance. A reader whose tail is not beyond it keeps its records from being overwritten. */
+static inline uint64_t df_claim_word(df_turn_words *first) {
+    return DF_LOAD(&first->claim, acquire); // pairs with df_claim: nothing else
+}
+static inline int df_claim(df_turn_words *first, uint64_t set) {
+    return DF_SWAP(&first->claim, &set, set + 1); // pairs with df_claim: one instance has the set
+}
+
+/* Ask the siblings to ring: then look at their words once more before sleeping. */
+static inline void df_ask_turn(df_turn_words *words) {
+    DF_STORE(&words->want, 1, relaxed);
+    atomic_thread_fence(memory_order_seq_cst); // pairs with df_answer_turn: the look at the words stays after want = 1
+}
+/* After a moved turn: whether this sibling sleeps for it and is to be rung by the caller. */
+DF_MUST_RING static inline int df_answer_turn(df_turn_words *words) {
+    atomic_thread_fence(memory_order_seq_cst);     // pairs with df_ask_turn: the moved turn stays before the look at want
+    if (!DF_LOAD(&words->want, relaxed)) return 0; // ordered by the fence above
+    return atomic_exchange_explicit(&words->want, 0, memory_order_acq_rel) != 0; // pairs with df_ask_turn: one rings
 }
 
 #endif

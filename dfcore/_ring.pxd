@@ -24,6 +24,9 @@ cdef extern from "_ring.h" nogil:
     ctypedef struct df_want_words:
         pass
 
+    ctypedef struct df_turn_words:
+        pass
+
     ctypedef struct df_index_word:
         pass
 
@@ -121,3 +124,12 @@ cdef extern from "_ring.h" nogil:
     uint64_t df_end_word(df_reader *reader)
     int df_ended(df_reader *reader)
     int df_leave(df_reader *reader)
+
+    uint64_t df_turn_word(df_turn_words *words, uint64_t least)
+    void df_set_turn(df_turn_words *words, uint64_t next)
+    uint64_t df_stop_word(df_turn_words *words)
+    void df_set_stop(df_turn_words *words, uint64_t stop)
+    uint64_t df_claim_word(df_turn_words *first)
+    int df_claim(df_turn_words *first, uint64_t set)
+    void df_ask_turn(df_turn_words *words)
+    int df_answer_turn(df_turn_words *words)

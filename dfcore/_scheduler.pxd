@@ -51,7 +51,7 @@ cdef class Scheduler:
     cdef bint looking            # for readers that left
     cdef uint64_t sweeps
     cdef int64_t paid_ns
-    cdef list file_cells
+    cdef list file_cells, turn_cells
     cdef dict outputs
     cdef public object launch, cancel, side, world
     cdef public int64_t zero_ns
@@ -80,6 +80,9 @@ cdef class Scheduler:
     cdef int64_t _ready_since(self, Cell cell) noexcept
     cdef void _count_wait(self, Cell cell) noexcept
     cdef bint ready(self, Cell cell) except -1
+    cdef bint turn_ready(self, Cell cell) except -1
+    cdef int close_turn(self, Cell cell, bint partial) except -1
+    cdef int finish_turn(self, Cell cell) except -1
     cdef bint inputs_ready(self, Cell cell) except -1
     cdef bint _owes(self, Cell cell) except -1
     cdef bint _writes_on(self, Cell cell) noexcept
@@ -115,6 +118,7 @@ cdef class Scheduler:
     cdef int call_safe(self, Cell cell) except -1
     cdef int _give_back(self, Cell cell) except -1
     cdef void _wake_writers(self, Cell cell) noexcept
+    cdef void _wake_replicas(self, Input end) noexcept
     cdef void _gather(self, Cell cell) noexcept
     cdef int _reader_left(self, Cell cell) except -1
     cdef int _count_instant(self, int64_t now_ns) except -1

@@ -46,6 +46,7 @@ from dfcore._onerror cimport EMIT_ERROR, TRY_AGAIN
 from dfcore._joins cimport OVER, READY
 from dfcore._parameters cimport ParameterInput
 from dfcore._ring cimport (
+    DF_CLOSING,
     DF_TOMBSTONE,
     DF_WAIT,
     df_all_gone,
@@ -55,6 +56,7 @@ from dfcore._ring cimport (
     df_tail_word,
     df_want,
 )
+from dfcore._turns cimport Turns
 
 from ._cell import attach
 from ._onerror import forget_frames
@@ -129,7 +131,7 @@ cdef class Scheduler:
         self.occupied = <char *>PyMem_Calloc(len(plan.contexts), 1)
         if not (self.dirty and self.table and self.occupied):
             raise MemoryError
-        self.remote_inputs, self.remote_outputs, self.remote_parameters, self.file_cells = [], [], [], []
+        self.remote_inputs, self.remote_outputs, self.remote_parameters, self.file_cells, self.turn_cells = [], [], [], [], []
         self.outputs, self.warnings = {}, []
         for position, index in enumerate(order):
             self._add(index, position, nodes[index], values, positions, eventfds, digest, seed)
@@ -141,22 +143,35 @@ cdef class Scheduler:
     def _add(self, index, position, node, values, positions, eventfds, digest, seed):
         plan, memory = self.plan, self.memory
         declared = plan.nodes[index]
-        inputs = [Input(plan, memory, e, values.get(plan.edges[e].output), positions, eventfds, digest) for e in declared.inputs]
+        inputs = [self._input(e, values, positions, eventfds, digest) for e in declared.inputs]
+        turns = Turns(plan, memory, index, positions, eventfds) if declared.replicas > 1 else None
         outputs = [Output(plan, memory, o, values.get(o), positions, eventfds) for o in declared.outputs]
         names = [parameter.name for parameter in declared.parameters]
         edges = [parameter.edge for parameter in declared.parameters if parameter.edge is not None]
         if declared.settings is not None:
-            edges.append(plan.outputs[declared.settings].edges[0])
+            edges += [e for e in plan.outputs[declared.settings].edges if plan.edges[e].node == index]
         parameters = [ParameterInput(plan, memory, e, names, positions, eventfds) for e in edges]
-        self.cells.append(Cell(plan, memory, index, position, node, inputs, outputs, parameters, seed))
+        cell = Cell(plan, memory, index, position, node, inputs, outputs, parameters, turns, seed)
+        self.cells.append(cell)
+        if turns is not None:
+            self.turn_cells.append(cell)
         self.outputs.update(zip(declared.outputs, outputs, strict=True))
-        self.remote_inputs += [(end, position) for end in inputs if (<Input>end).writer < 0]
+        self.remote_inputs += [(end, position) for end in inputs if (<Input>end).far()]
         required = [parameter.edge for parameter in declared.parameters if parameter.required]
         self.remote_parameters += [(end, position) for end in parameters if (<ParameterInput>end).index in required]
         self.remote_outputs += [
             (end, position) for end, o in zip(outputs, declared.outputs, strict=True)
             if any([plan.edges[e].node not in positions for e in plan.outputs[o].edges])
         ]
+
+    def _input(self, e, values, positions, eventfds, digest):
+        """The reading end of edge `e`, with those of the other rings if its writer is replicated."""
+        edges = self.plan.edges
+        first, *others = [Input(self.plan, self.memory, each, values.get(edges[each].output), positions, eventfds, digest)
+                          for each in edges[e].rings or (e,)]
+        if others:
+            first.add_rings(others, edges[e].in_turn)
+        return first
 
     def _list_remote(self):
         """The ends whose other side is in another context, as arrays: they are looked at in every sweep."""
@@ -451,6 +466,9 @@ cdef class Scheduler:
         for i in range(self.nremote_outputs):
             if (<Cell>self.table[self.outputs_there[i].position]).counters.blocked_edge:
                 df_want(&(<Output>self.outputs_there[i].end).writer)
+        for cell in self.turn_cells:
+            if (<Cell>cell).turns.waiting:
+                (<Cell>cell).turns.ask()
         self.looking = True
         self.poll_words()
         self.looking = False
@@ -489,7 +507,15 @@ cdef class Scheduler:
                 self._reader_left(cell)
         if self.remote_parameters:
             self._poll_parameters()
+        if self.turn_cells:
+            self._poll_turns()
         return 0
+
+    def _poll_turns(self):
+        cdef Cell cell
+        for cell in self.turn_cells:
+            if not cell.ended and not cell.busy and cell.turns.news():
+                self.mark(cell.position)
 
     def _poll_parameters(self):
         cdef Cell cell
@@ -543,6 +569,8 @@ cdef class Scheduler:
                 self.watch(cell)
                 if cell.unsafe:
                     return True
+            if cell.turns is not None:
+                return self.turn_ready(cell)
             return self.inputs_ready(cell) and self.room(cell) and not (cell.gaps and self.discard_set(cell))
         if (cell.pace == GRID or cell.pace == FREE) and cell.due_ns > self.now_ns:
             return False
@@ -553,6 +581,52 @@ cdef class Scheduler:
                 return False
             self.in_instant = 0  # what comes from outside is no loop of the graph
         return self.room(cell)
+
+    cdef bint turn_ready(self, Cell cell) except -1:
+        """One of several replicas: it may take the set whose turn it is."""
+        cdef int i
+        cdef uint64_t set
+        while True:
+            set = cell.turns.aim()
+            if cell.turns.over():
+                self.end(cell)
+                return False
+            for i in range(cell.ninputs):
+                (<Input>cell.inputs[i]).aim(set)
+            if not self.inputs_ready(cell) or not self.room(cell):
+                return False
+            if cell.turns.begin():
+                break
+            if cell.turns.ordered:
+                return False
+        cell.firing = set
+        return not (cell.gaps and self.discard_set(cell))
+
+    cdef int close_turn(self, Cell cell, bint partial) except -1:
+        """Each slot says whether its firing publishes more; an output that is left without one gets one that says just that."""
+        cdef int i
+        cdef Output output
+        for i in range(cell.noutputs):
+            output = <Output>cell.outputs[i]
+            if output.header == NULL and not partial:
+                output.bury(DF_CLOSING)
+            output.last, output.child = not partial, cell.child
+        return 0
+
+    cdef int finish_turn(self, Cell cell) except -1:
+        """The set is behind it: siblings may wait for that."""
+        cdef int i, position
+        if cell.ended:
+            cell.turns.leave()
+        elif cell.stopped:
+            cell.turns.stop()
+        else:
+            cell.turns.finish()
+        for i in range(cell.turns.count):
+            position = cell.turns.siblings[i].position
+            if position >= 0 and position != cell.position and (cell.stopped or (<Cell>self.table[position]).turns.waiting):
+                self.mark(position)
+        return 0
 
     cdef bint _owes(self, Cell cell) except -1:
         """Whether an emitter has something left that belongs before the end of the run: it is fired, not lost.
@@ -674,9 +748,13 @@ cdef class Scheduler:
                 (<Output>cell.outputs[i]).bury(DF_TOMBSTONE)
         if cell.share is not None:
             cell.share.last = cell.dealt
-        cell.origin_ns = self.now_ns
+        cell.origin_ns, cell.child = self.now_ns, 0
+        if cell.turns is not None and cell.turns.ordered:
+            self.close_turn(cell, False)
         self.publish(cell, self.now_ns)
         cell.firing += 1
+        if cell.turns is not None:
+            self.finish_turn(cell)
         self.mark(cell.position)
         return True
 
@@ -748,13 +826,13 @@ cdef class Scheduler:
     cdef int64_t _due(self, Input end) except? -2:
         """When the newest record of `end` is too old; what has grown old unread is passed over. NEVER: nobody can say."""
         cdef int64_t due = end.last_origin_ns + end.max_age_ns + 1
-        while due <= self.now_ns and (end.ready() or end.held != NULL):
+        while due <= self.now_ns and (end.held != NULL or (end.ready() and not end.buried())):
             if end.held != NULL and end.peek_origin() == NO_ORIGIN:
                 return NEVER
             if end.held != NULL and end.peek_origin() + end.max_age_ns >= self.now_ns:
                 return end.peek_origin() + end.max_age_ns + 1
             end.release(False)
-            if not end.ready():
+            if not end.ready() or end.buried():
                 break
             end.take(self.now_ns)
             due = end.last_origin_ns + end.max_age_ns + 1
@@ -998,6 +1076,8 @@ cdef class Scheduler:
             now_ns = self.now_ns + df_ticks_to_ns(self.ticks - self.ticks_then, self.ns_per_tick)
         else:
             self.ticks = now_ns = self.time()
+        if cell.turns is not None and cell.turns.ordered and not cell.stopped:
+            self.close_turn(cell, partial)
         self.publish(cell, now_ns)
         cell.busy = False
         cell.idle_ns = now_ns
@@ -1011,9 +1091,14 @@ cdef class Scheduler:
             return 0
         if partial and not cell.stopped:
             cell.child += 1
+            cell.counters.suspended = 1
             self.mark(cell.position)
             return 0
+        if cell.child:
+            cell.counters.suspended = 0
         self._give_back(cell)
+        if cell.turns is not None:
+            self.finish_turn(cell)
         if not (exhausted and cell.emitter):
             self.judge(cell, now_ns)
             cell.firing += 1
@@ -1041,9 +1126,16 @@ cdef class Scheduler:
         """There may be room again for those who write to `cell`."""
         cdef int i, writer
         for i in range(cell.ninputs):
+            if (<Input>cell.inputs[i]).rings is not None:
+                self._wake_replicas(<Input>cell.inputs[i])
             writer = (<Input>cell.inputs[i]).writer
             if writer >= 0 and (<Cell>self.table[writer]).counters.blocked_edge:
                 self.mark(writer)
+
+    cdef void _wake_replicas(self, Input end) noexcept:
+        for position in end.writers():
+            if (<Cell>self.table[<int>position]).counters.blocked_edge:
+                self.mark(position)
 
     cdef int judge(self, Cell cell, int64_t now_ns) except -1:
         """Durations and deadlines. Decisions use the clock; the tick counter is for statistics."""
@@ -1234,16 +1326,18 @@ cdef class Scheduler:
         cdef ParameterInput parameter
         cell.ended, cell.flushing, cell.iterator = True, False, None
         cell.counters.state, cell.counters.in_flight = ENDED, 0
-        cell.counters.waiting_edge = cell.counters.blocked_edge = 0
+        cell.counters.waiting_edge = cell.counters.blocked_edge = cell.counters.suspended = 0
         self.remaining -= 1
+        if cell.turns is not None:
+            self.finish_turn(cell)
         for i in range(cell.noutputs):
             (<Output>cell.outputs[i]).close()
             self.mark_readers(<Output>cell.outputs[i])
         for i in range(cell.ninputs):
             end = <Input>cell.inputs[i]
             end.leave()
-            if end.writer >= 0:
-                self._reader_left(<Cell>self.table[end.writer])
+            for position in end.writers():
+                self._reader_left(<Cell>self.table[<int>position])
         for parameter in cell.parameters:
             parameter.leave()
         if cell.sink is not None:

@@ -20,6 +20,7 @@ from .errors import Problem
 from .node import METHODS, Node, assigned_names
 from .params import Params
 from .parts import Contents
+from .replicas import MOST_REPLICAS, count_of
 from .signature import LONGEST_S, finite
 
 INLINE = "inline"
@@ -209,6 +210,13 @@ def _check_options(book: Declared) -> Iterator[Problem]:
     yield from _check_arena(book, option(book, "arena_bytes"))
     yield from _check_cost(book, option(book, "cost_ns"))
     yield from _check_on_error(book)
+    replicas = option(book, "replicas")
+    if not _whole(replicas) or not 1 <= replicas <= MOST_REPLICAS:
+        yield book.problem("option", f"replicas as an int of 1 to {MOST_REPLICAS}", repr(replicas), "1 is a node by itself")
+    if not isinstance(option(book, "ordered"), (bool, np.bool_)):
+        yield book.problem("option", "ordered True or False", repr(option(book, "ordered")), "")
+    elif "ordered" in book.options and "replicas" not in book.options:
+        yield book.problem("option", "replicas beside ordered", "none", "add replicas=, or leave ordered out")
 
 
 def _check_on_error(book: Declared) -> Iterator[Problem]:
@@ -292,6 +300,9 @@ def _check_references(book: Declared) -> Iterator[Problem]:
                 needed = f"`{attribute}` to refer to nodes of its own context `{_context_name(book)}`"
                 found = f"`{there.name}` of context `{_context_name(there)}`"
                 yield book.problem("reference", needed, found, "connect them with an edge, or put them in one context")
+            elif there is not book and max(count_of(book), count_of(there)) > 1:
+                needed = f"`{attribute}` not to refer to another node, where one of the two has replicas"
+                yield book.problem("reference", needed, f"`{there.name}`", "connect them with an edge")
 
 
 def _check_fed(book: Declared) -> Iterator[Problem]:

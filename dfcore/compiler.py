@@ -23,6 +23,8 @@ from .graph import Declaration
 from .layout import LINE, lay_out
 from .loops import cycles, feedback, ranks
 from .plan import EVERY, KEEP, ONE, PARAMETER, ContextPlan, EdgePlan, Layout, NodePlan, OutputPlan, ParameterPlan, Plan
+from .replicas import check as check_replicas
+from .replicas import expand, in_turn
 from .signature import ParameterSpec
 from .tombstones import carriers, check_readers
 from .wiring import Wire, check_wires, default_depth, inside_and_out, wire
@@ -45,9 +47,11 @@ def compile(graph: Declaration) -> Plan:
     draft = _checked(graph)
     contexts, nodes, edges = draft.contexts(), draft.nodes(), draft.edges()
     outputs = draft.outputs(edges)
-    gaps = carriers(nodes, outputs, edges)
-    if problems := list(check_readers(gaps, nodes, outputs, edges)):
+    warnings = advise(nodes, outputs, edges), advise_for_real_time(contexts, nodes, outputs, edges)
+    if problems := list(check_readers(carriers(nodes, outputs, edges), nodes, outputs, edges)):
         raise GraphError(problems)
+    contexts, nodes, outputs, edges = expand(contexts, nodes, outputs, edges, _slots)
+    gaps = carriers(nodes, outputs, edges) | in_turn(nodes)
     outputs = tuple(replace(output, gaps=output.index in gaps) for output in outputs)
     layout = lay_out(contexts, nodes, outputs, edges)
     plan = Plan(
@@ -57,8 +61,8 @@ def compile(graph: Declaration) -> Plan:
         outputs=outputs,
         edges=edges,
         layout=layout,
-        warnings=advise(nodes, outputs, edges),
-        real_time_warnings=advise_for_real_time(contexts, nodes, outputs, edges),
+        warnings=warnings[0],
+        real_time_warnings=warnings[1],
     )
     problems = [*_check_memory(graph, plan), *_check_files(graph, plan)]
     if problems:
@@ -78,6 +82,7 @@ def _checked(graph: Declaration) -> _Draft:
     problems += outside
     wires = wire(edges, problems)
     problems += check_wires(books, edges, wires)
+    problems += check_replicas(books, wires)
     draft = _Draft(books, [context for context in graph._contexts if any(book.context is context for book in books)], wires)
     problems += _check_loops(draft)
     if problems:
@@ -207,6 +212,10 @@ class _Draft:
             fires=book.node._fires,
             sync_ns=None if option(book, "sync_s") is None else round(option(book, "sync_s") * 1e9),
             ends_with_stop=bool(triggering) and all(self.feedback[edge] for edge in triggering),
+            declared=index,
+            title=book.name,
+            replicas=int(option(book, "replicas")),
+            ordered=bool(option(book, "ordered")),
             on_error=option(book, "on_error"),
             errors=tuple(option(book, "errors")),
             retries=int(option(book, "retries")),
@@ -300,6 +309,7 @@ class _Draft:
             max_age_ns=None if max_age_s is None else round(max_age_s * 1e9),
             on_stale=stale or ("safe" if hasattr(item.target.node, "safe") else "error"),
             feedback=self.feedback[index],
+            title=edge.name,
             file=edge.file,
             line=edge.line,
         )
@@ -324,6 +334,7 @@ class _Draft:
             max_age_ns=None,
             on_stale="error",
             feedback=False,
+            title=f"(program) -> {book.name}",
             file=book.file,
             line=book.line,
         )

@@ -67,6 +67,7 @@ NODE_COUNTERS = _struct(
         ("pace", "u8"),  # what makes it fire: INPUTS .. FED
         ("began_ticks", "u8"),  # tick counter at the start of its last firing; in virtual time the run clock
         ("blocked_bytes", "u8"),  # what it waits for is memory for an object of so many bytes; 0: room
+        ("suspended", "u8"),  # 1: between two yields of one firing
         ("lateness", HISTOGRAM),
         ("duration", HISTOGRAM),
     ]
@@ -84,6 +85,7 @@ EDGE_COUNTERS = _struct(
         ("digest", "u8"),
         ("initial_taken", "u8"),  # how many of `initial` are gone from the edge
         ("last_seq", "u8"),  # seq of the record taken last; 0: none
+        ("ring", "u8"),  # of an edge from replicas, at its first ring: the instance whose turn it is
         ("age", HISTOGRAM),  # now - origin_ns when taken
     ]
 )

@@ -39,6 +39,8 @@ NODE_OPTIONS: dict[str, Any] = {
     "zero": True,
     "arena_bytes": 64 << 20,
     "cost_ns": 0,
+    "replicas": 1,
+    "ordered": True,
     "on_error": "stop",
     "errors": (Exception,),
     "retries": 3,
@@ -58,7 +60,7 @@ EDGE_OPTIONS: dict[str, Any] = {
     "max_age_s": None,
     "on_stale": None,
 }
-LATER_NODE_OPTIONS = ("replicas", "ordered")
+LATER_NODE_OPTIONS: tuple[str, ...] = ()
 LATER_EDGE_OPTIONS: tuple[str, ...] = ()
 ONLY_OUTPUT = "output"
 #: The output that `on_error="emit"` adds.

@@ -37,7 +37,7 @@ class Look:
         self.plan, self._sight, self._stopping = sight.plan, sight, stopping
         self._words: dict[int, Words] = {edge.index: sight.words(edge.index) for edge in self.plan.edges}
         self._buffered = {edge.index: int(sight.edge(edge.index)["unread_buffered"]) for edge in self.plan.edges if edge.batch > 1}
-        names = ("state", "in_flight", "firings", "last_firing", "skipped_firings", "blocked_bytes")
+        names = ("state", "in_flight", "firings", "suspended", "skipped_firings", "blocked_bytes")
         self._nodes = {node.index: {name: int(sight.node(node.index)[name]) for name in names} for node in self.plan.nodes}
         self.blocked = {node.index for node in self.plan.nodes if sight.node(node.index)["blocked_edge"]}
         self._wanted = {output.index: sight.wanted(output.index) for output in self.plan.outputs if output.arena}
@@ -74,8 +74,7 @@ class Look:
 
     def _suspended(self, node: NodePlan) -> bool:
         """Between two yields of one firing."""
-        counters = self._nodes[node.index]
-        return "generator" in node.style and 0 < counters["firings"] <= counters["last_firing"]
+        return bool(self._nodes[node.index]["suspended"])
 
     def _room_waits(self, node: NodePlan) -> Iterator[Wait]:
         for output in node.outputs:

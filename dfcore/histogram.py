@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -36,6 +38,20 @@ class Histogram:
         mean = int(counted["sum"]) / max(int(counted["count"]), 1)
         pairs = tuple((int(index), int(buckets[index])) for index in filled)
         return cls(count, int(counted["min"]), int(counted["max"]), mean, pairs)
+
+    @classmethod
+    def merged(cls, parts: Sequence[Histogram]) -> Histogram:
+        """All that any of the parts has counted."""
+        counted = [part for part in parts if part.count]
+        if not counted:
+            return cls()
+        buckets: Counter[int] = Counter()
+        for part in counted:
+            buckets.update(dict(part.buckets))
+        count = sum(part.count for part in counted)
+        mean = sum(part.mean * part.count for part in counted) / count
+        low, high = min(part.min for part in counted), max(part.max for part in counted)
+        return cls(count, low, high, mean, tuple(sorted(buckets.items())))
 
     def percentile(self, p: float) -> float:
         """The value that `p` percent of all do not exceed, within 1.6 %; 0 if nothing was counted.

@@ -72,12 +72,14 @@ def lay_out(
     counters = tuple(data[node.context].add(f"counters of {node.name}", NODE_COUNTERS.itemsize) for node in nodes)
     output_places = tuple(_place_output(output, edges, control, data[output.context]) for output in outputs)
     edge_places = tuple(_place_edge(edge, outputs[edge.output], control, data) for edge in edges)
+    turns = tuple(control.add(f"turns of {node.name}", LINE) if node.replicas > 1 else -1 for node in nodes)
     return Layout(
         segments=tuple(segment.frozen() for segment in [control, *data]),
         outputs=output_places,
         edges=edge_places,
         nodes=counters,
         contexts=lines,
+        turns=turns,
         run=run,
     )
 

@@ -125,6 +125,11 @@ class Node(Live):
                 over and counted `dropped`, and so on. So it depends on the records alone, not on when they come. `origin_ns`
                 should grow along each edge; less than half of the shortest time between two records leaves no choice.
             zero: True (default): `self.output` is cleared before each firing. False: you promise to write all of it.
+            replicas: instances of a Router or Collector, each with the next of the complete sets of its inputs, in a copy of its
+                context (`cpu=[1, 2, 3]` is shared out); 1 by default. This object is instance 0, the others are shallow copies of
+                it, made for each run. Nothing may be kept between firings. `result` is a list, in order of instances.
+            ordered: results come in order of the inputs (True, default), and at most `replicas` are under way; False: as they are
+                done, by whichever instance is free.
             on_error: when `compute` or `flush` raises: `"stop"` (default): the run ends with NodeFailed. `"skip"`: the firing
                 ends without its records, which leaves a tombstone: a join behind it discards the set that it belongs to.
                 `"retry"`: the same inputs again; then it stops. `"emit"`: as `"skip"`, and the NodeFailed, with the exception as

@@ -1,7 +1,8 @@
 """The plan: the compiled graph, with every number decided. Frozen, printable, picklable.
 
 Data types only; `compiler.py` makes them, everything below a graph reads them. A plan knows nothing of node objects, processes
-or addresses: `nodes[i]` of the plan belongs to the i-th node of the graph and its parts, in order of creation, and offsets are relative to a segment.
+or addresses: `nodes[i]` of the plan belongs to node number `nodes[i].declared` of the graph and its parts, in order of creation, and
+offsets are relative to a segment.
 """
 
 from __future__ import annotations
@@ -79,6 +80,11 @@ class NodePlan:
     fires: str = ALL  # ALL | ANY | ONE
     sync_ns: int | None = None  # its inputs are matched by `origin_ns` within this
     ends_with_stop: bool  # all triggering inputs are feedback: nobody else would end it
+    declared: int  # index of the declared node; the same for all its replicas
+    title: str  # its name as declared
+    replicas: int = 1
+    ordered: bool = True
+    instance: int = 0  # which of the replicas it is
     on_error: str = "stop"  # "stop" | "skip" | "retry" | "emit": then the last output is that of errors
     errors: tuple[type[BaseException], ...] = ()
     retries: int = 0
@@ -126,6 +132,9 @@ class EdgePlan:
     max_age_ns: int | None
     on_stale: str  # "safe" | "skip" | "error"
     feedback: bool
+    title: str  # its name as declared
+    rings: tuple[int, ...] = ()  # from replicas: the edges into the same input, one from each instance, in order
+    in_turn: bool = False  # they are read in turn, else as records come
     file: str
     line: int
 
@@ -185,6 +194,7 @@ class Layout:
     edges: tuple[EdgePlace, ...]
     nodes: tuple[int, ...]  # counters of each node, in its context's segment
     contexts: tuple[int, ...]  # line of each context in the control segment
+    turns: tuple[int, ...]  # line of each replicated node in the control segment; -1: it is the only instance
     run: int  # line of the run in the control segment
 
 
@@ -260,6 +270,7 @@ def _edge_row(edge: EdgePlan) -> tuple[object, ...]:
     more += [f"decimate {edge.decimate}"] if edge.decimate > 1 else []
     more += [f"batch {edge.batch}{', the last one shorter' * edge.partial}"] if edge.batch > 1 else []
     more += [f"window {edge.window}"] if edge.window else []
+    more += [f"one of {len(edge.rings)} rings, {'in turn' if edge.in_turn else 'as records come'}"] if edge.rings else []
     more += [f"{edge.on_stale} after {edge.max_age_ns / 1e6:g} ms"] if edge.max_age_ns is not None else []
     every = edge.policy == EVERY
     return edge.name, edge.policy, edge.depth if every else None, edge.on_full if every else None, ", ".join(more)

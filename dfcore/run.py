@@ -32,6 +32,7 @@ from .memory import Memory, object_slots
 from .monitor import Sampler, Samples
 from .progress import Bar
 from .sight import Sight
+from .replicas import instances
 from .stats import Report
 from .stats import report as make_report
 from .supervisor import Supervisor
@@ -76,7 +77,7 @@ class Run:
 
     def _nodes_here(self) -> dict[int, Any]:
         """The nodes that fire in the calling thread: the inline ones, or all of them in virtual time."""
-        nodes = dict(enumerate(self.graph._nodes))
+        nodes = {node.index: self.graph._nodes[node.declared] for node in self.plan.nodes}
         return nodes if self.clock != "real" else {index: nodes[index] for index in self.plan.contexts[0].nodes}
 
     # -- the four ways to run -------------------------------------------------------------------------------------------------
@@ -307,8 +308,12 @@ class Run:
             raise KeyboardInterrupt
 
     def _bring_home(self, results: dict[int, Any]) -> None:
-        for index, result in results.items():
-            self.nodes[index]._declared.result = result
+        for node in self.plan.nodes:
+            book = self.nodes[node.index]._declared
+            if node.replicas == 1:
+                book.result = results.get(node.index, book.result)
+            elif not node.instance:
+                book.result = [results.get(node.index + instance) for instance in range(node.replicas)]
 
     def _stuck(self) -> Problem:
         """Why nothing can happen any more."""
@@ -329,7 +334,7 @@ class Run:
         try:
             if self._bar is not None:
                 self._bar.__enter__()
-            self.nodes = dict(enumerate(self.graph._nodes))
+            self.nodes = instances(self.plan, self.graph._nodes)
             for node in self.nodes.values():
                 node._declared.result = None
             for index, node in self.nodes.items():
@@ -385,6 +390,8 @@ class Run:
 
     def _hand_over_parameters(self, memory: Memory) -> None:
         for node in self.plan.nodes:
+            if node.instance:
+                continue  # one setting reaches all replicas
             params = self.nodes[node.index].params
             if node.settings is not None:
                 settings = Settings(self.plan, memory, node.settings)

@@ -9,7 +9,7 @@ a run. How a report is printed is `tell.py`'s.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, TypeVar
 
@@ -17,7 +17,7 @@ from .counters import WRITER_COUNTERS
 from .errors import did_you_mean
 from .histogram import Histogram
 from .memory import Memory
-from .plan import EVERY, Plan
+from .plan import EVERY, EdgePlan, Plan
 from .sight import Sight
 from .tell import tell
 
@@ -178,11 +178,65 @@ def report(
         seed=seed,
         duration_s=duration_s,
         ended=ended,
-        digest=_digest_of_all(sight, [edge.index for edge in told]) if digests else None,
-        nodes=Named({node.name: _node(sight, node.index, tick_ns) for node in plan.nodes}),
-        edges=Named({edge.name: _edge(sight, memory, edge.index, digests) for edge in told}),
+        digest=_digest_of_all(sight, _first_rings(told)) if digests else None,
+        nodes=Named(_nodes(sight, tick_ns)),
+        edges=Named(_edges(sight, memory, told, digests)),
         contexts=Named({context.name: _context(contexts.get(context.name, {})) for context in plan.contexts if context.nodes}),
     )
+
+
+def _nodes(sight: Sight, tick_ns: float) -> Iterator[tuple[str, NodeReport]]:
+    """Of each declared node; of one with replicas their sum, and then each of them."""
+    for node in sight.plan.nodes:
+        own = _node(sight, node.index, tick_ns)
+        if node.replicas > 1 and not node.instance:
+            others = [_node(sight, node.index + instance, tick_ns) for instance in range(1, node.replicas)]
+            yield node.title, _sum_of_nodes([own, *others])
+        yield node.name, own
+
+
+def _sum_of_nodes(parts: Sequence[NodeReport]) -> NodeReport:
+    figures: dict[str, Any] = {}
+    for name in (field.name for field in fields(NodeReport)):
+        values = [getattr(part, name) for part in parts]
+        figures[name] = Histogram.merged(values) if isinstance(values[0], Histogram) else sum(values)
+    return NodeReport(**figures)
+
+
+def _edges(sight: Sight, memory: Memory, told: Sequence[EdgePlan], digests: bool) -> Iterator[tuple[str, EdgeReport]]:
+    """Of each declared edge: between replicas, of all their edges together."""
+    together: dict[str, list[EdgePlan]] = {}
+    for edge in told:
+        together.setdefault(edge.title, []).append(edge)
+    for title, edges in together.items():
+        reports = [_edge(sight, memory, edge.index, digests) for edge in edges]
+        yield title, reports[0] if len(edges) == 1 else _sum_of_edges(sight, edges, reports)
+
+
+def _sum_of_edges(sight: Sight, edges: Sequence[EdgePlan], reports: Sequence[EdgeReport]) -> EdgeReport:
+    """Every record is written once, by whichever instance, and read by one reading instance."""
+    written = dict(zip([edge.output for edge in edges], reports, strict=True))  # one edge of each ring
+    figures = {name: sum(getattr(part, name) for part in reports) for name in ("read", "dropped", "overwritten", "decimated")}
+    initial = sum(len(edge.initial) for edge in edges if edge.node == edges[0].node)
+    total = initial + sum(part.written - len(edges[0].initial) * (output == edges[0].output) for output, part in written.items())
+    return EdgeReport(
+        written=total,
+        **figures,
+        unread=total - sum(figures.values()),
+        skipped=sum(part.skipped for part in written.values()),
+        high_water=max(part.high_water for part in reports),
+        digest=None if reports[0].digest is None else _digest_of_several(sight, _first_rings(edges)),
+        age_ns=Histogram.merged([part.age_ns for part in reports]),
+    )
+
+
+def _first_rings(edges: Sequence[EdgePlan]) -> list[int]:
+    """One edge for each reading end: where it reads several rings, the digest lies at the first."""
+    return [edge.index for edge in edges if edge.index in (edge.rings or (edge.index,))[:1]]
+
+
+def _digest_of_several(sight: Sight, edges: list[int]) -> str:
+    return f"{int(sight.edge(edges[0])['digest']):016x}" if len(edges) == 1 else _digest_of_all(sight, edges)
 
 
 def _node(sight: Sight, index: int, tick_ns: float) -> NodeReport:
