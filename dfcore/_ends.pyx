@@ -603,7 +603,7 @@ cdef class Input:
         self.turn = turn
         if self.filled and self.held == NULL:
             self.filled = 0
-            self.counters.unread_buffered = 0
+            self.first_counters.unread_buffered = 0
             if self.batch_values is not None:
                 self.batch_values.clear()
 
@@ -658,6 +658,7 @@ cdef class Input:
         self.values, other.values = other.values, self.values
         self.memory, other.memory = other.memory, self.memory
         self.counters, other.counters = other.counters, self.counters
+        self.receiver, other.receiver = other.receiver, self.receiver
         self.context, other.context = other.context, self.context
         self.index, other.index = other.index, self.index
         self.fd, other.fd = other.fd, self.fd
@@ -761,7 +762,7 @@ cdef class Input:
             if slot >= 0:
                 self.note_last(header)
                 self.free_room(df_release(&self.reader))
-        self.counters.unread_buffered = self.filled
+        self.first_counters.unread_buffered = self.filled
         return 0
 
     cdef void _digest(self, df_slot_header *header) noexcept:
@@ -955,7 +956,7 @@ cdef class Input:
         else:
             self.counters.stale_dropped += self.filled
         self.filled, self.batch_meta = 0, None
-        self.counters.unread_buffered = 0
+        self.first_counters.unread_buffered = 0
         if self.batch_view is not None and extra_references(<PyObject *>self.batch_view):
             self.batch_slot = private_slot(self.batch_format.itemsize)  # the kept one belongs to user code now
             self.batch_view = None

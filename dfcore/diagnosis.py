@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from .counters import RUNNING
 from .errors import Problem
@@ -19,7 +20,8 @@ from .sight import Sight, Words
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """What a node needs: `room` on an edge, else a record. `giver` is the node that alone can give it.
+    """What a node needs: `room` on an edge, its `turn` among replicas, else a record. `giver` is the one node that
+    can give it.
 
     `bytes`: what is needed is so much memory of the output's arena; then any reader of the output may give it.
     """
@@ -28,6 +30,7 @@ class Wait:
     room: bool
     giver: int
     bytes: int = 0
+    turn: bool = False
 
 
 class Look:
@@ -54,13 +57,30 @@ class Look:
             return []
         if node.index in self.blocked:
             return self._blocked_by(node)  # it had its records, or is between two yields, or flushes
+        inputs = [self._reading(edge) for edge in node.inputs]
         if node.fires == ANY:
-            return [] if any(self._there(edge) for edge in node.inputs) else self._still_open(node)
-        if any(self.over(edge) or self._ages(edge) for edge in node.inputs) or self._suspended(node):
+            return [] if None in inputs or any(map(self._there, inputs)) else self._still_open(node)
+        if None in inputs or any(self.over(edge) or self._ages(edge) for edge in inputs) or self._suspended(node):
             return []
         records = list(self._record_waits(node))
         room = [] if node.fires == ONE else self._room_waits(node)
-        return [*room, *records] if records else []
+        return [*room, *records] if records else list(self._turn_waits(node))
+
+    def _reading(self, index: int) -> Any:
+        """The edge that is read now where an input reads the rings of replicas in turn; None: any of them will do."""
+        edge = self.plan.edges[index]
+        if not edge.rings:
+            return index
+        return edge.rings[int(self._sight.edge(edge.rings[0])["ring"])] if edge.in_turn else None
+
+    def _turn_waits(self, node: NodePlan) -> Iterator[Wait]:
+        """The siblings that must finish a set before one of several replicas begins its own."""
+        if node.replicas == 1 or not node.ordered:
+            return
+        begins = self._sight.turn(node.index) - node.replicas
+        for other in range(node.index - node.instance, node.index - node.instance + node.replicas):
+            if other != node.index and self._sight.turn(other) <= begins:
+                yield Wait(node.inputs[0], False, other, turn=True)
 
     def _blocked_by(self, node: NodePlan) -> list[Wait]:
         if self._nodes[node.index]["blocked_bytes"]:
@@ -90,7 +110,8 @@ class Look:
                     yield Wait(index, True, self.plan.edges[index].node, self._nodes[node.index]["blocked_bytes"])
 
     def _record_waits(self, node: NodePlan) -> Iterator[Wait]:
-        for index in (*node.inputs, *self._unfed(node)):
+        for first in (*node.inputs, *self._unfed(node)):
+            index = self._reading(first)
             edge = self.plan.edges[index]
             if not self._there(index):
                 yield Wait(index, False, self.plan.outputs[edge.output].node)
@@ -108,7 +129,8 @@ class Look:
             return True
         if edge.batch == 1:
             return False
-        return self._buffered[index] == edge.batch or bool(edge.partial and words.closed and self._buffered[index])
+        buffered = self._buffered[edge.rings[0] if edge.rings else index]
+        return buffered == edge.batch or bool(edge.partial and words.closed and buffered)
 
     def over(self, index: int) -> bool:
         """Whether the stream of an edge has ended, and nothing of it is left."""
@@ -145,7 +167,7 @@ class Look:
         full, *others = chain
         firings = 1
         for wait in others:
-            if wait.room or not self._steady(self.plan.nodes[wait.giver]) and wait is not others[-1]:
+            if wait.room or wait.turn or not self._steady(self.plan.nodes[wait.giver]) and wait is not others[-1]:
                 return None
             firings = self._missing(wait.edge, firings)
         return self._words[full.edge].waiting + firings
@@ -231,6 +253,9 @@ def _told(plan: Plan, chain: list[Wait]) -> str:
         edge = plan.edges[wait.edge]
         reader, writer = plan.nodes[edge.node].name, plan.nodes[plan.outputs[edge.output].node].name
         what = "memory" if wait.bytes else "room"
+        if wait.turn:
+            told.append(f"{reader} for its turn behind {plan.nodes[wait.giver].name}")
+            continue
         told.append(f"{writer} waits for {what} on {edge.name}" if wait.room else f"{reader} for a record of {edge.name}")
     return ", ".join(told)
 

@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 from .declared import Declared
 from .edge import Edge
 from .errors import Problem
-from .plan import EVERY, PARAMETER, ContextPlan, EdgePlan, NodePlan, OutputPlan, Plan
+from .plan import ALL, EVERY, PARAMETER, ContextPlan, EdgePlan, NodePlan, OutputPlan, Plan
 from .wiring import Wire, option
 
 Parts = tuple[tuple[ContextPlan, ...], tuple[NodePlan, ...], tuple[OutputPlan, ...], tuple[EdgePlan, ...]]
@@ -54,6 +54,9 @@ def _check_book(book: Declared) -> Iterator[Problem]:
     if hasattr(book.node, "flush"):
         needed = "replicas of a node that keeps nothing between firings"
         yield book.problem("replicas", needed, f"{kind}, which has something to flush", "leave replicas or `flush` out")
+    if book.node._fires != ALL:
+        do = "replicate the nodes around it"
+        yield book.problem("replicas", "replicas of a node that fires on all its inputs", f"`{book.name}`, which does not", do)
     if hasattr(book.node, "_sink_keep"):
         yield book.problem("replicas", "one `collect`, which keeps all records in order", "replicas of it", "leave replicas out")
 

@@ -31,8 +31,8 @@ from .machine import is_stopped
 from .memory import Memory, object_slots
 from .monitor import Sampler, Samples
 from .progress import Bar
-from .sight import Sight
 from .replicas import instances
+from .sight import Sight
 from .stats import Report
 from .stats import report as make_report
 from .supervisor import Supervisor
@@ -160,7 +160,8 @@ class Run:
         return self.memory is not None and not self._over.is_set()
 
     def why(self, index: int) -> Why | None:
-        """Why node number `index` does not fire; None: the run is not under way."""
+        """Why declared node number `index`, or the first of its replicas, does not fire; None: the run is not under way."""
+        index = next(node.index for node in self.plan.nodes if node.declared == index)
         with self._looking:
             return self._why(index, self.memory) if self.memory is not None and not self._over.is_set() else None
 

@@ -105,6 +105,10 @@ class Sight:
         """Whether the writer of an output asked to be woken, and no reader has given anything back since."""
         return bool(int(self._memory.words(0, self.plan.layout.outputs[output].want, 1)[0]) & 0xFFFFFFFF)
 
+    def turn(self, index: int) -> int:
+        """The set that one of several replicas works on or waits for."""
+        return max(int(self._memory.words(0, self.plan.layout.turns[index], 1)[0]), self.plan.nodes[index].instance)
+
     def working(self, index: int) -> bool:
         """Whether user code of a node runs or awaits now."""
         return bool(self.node(index)["in_flight"])

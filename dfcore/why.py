@@ -23,8 +23,9 @@ from .tell import duration
 class Link:
     """One step: a node, and what keeps it from firing.
 
-    `cause` is a constant: `record`, `room`, `context` (busy with another node), `compute`, `await`, `grid`, `file`, `program`,
-    `paused`, `stopping`, `stopped` (its process, by a signal), `opening`, `ended`, `failed`, `deadlock`, `ready`, `rest` (no run).
+    `cause` is a constant: `record`, `room`, `turn` (of replicas), `context` (busy with another node), `compute`, `await`, `grid`,
+    `file`, `program`, `paused`, `stopping`, `stopped` (its process, by a signal), `opening`, `ended`, `failed`,
+    `deadlock`, `ready`, `rest` (no run).
     """
 
     node: str
@@ -138,6 +139,9 @@ class _Walk:
         first = [wait for wait in waits if wait.room == (node.index in self.look.blocked)] or waits
         if not first:
             return None
+        if first[0].turn:
+            sibling = self.plan.nodes[first[0].giver].name
+            return self._link(node, "turn", f"waits for its turn behind {sibling}"), first[0].giver
         tell: Callable[[Wait], str] = self._full if first[0].room else self._missing
         text = "waits for room on " if first[0].room else "waits for "
         edge = self.plan.edges[first[0].edge].name
