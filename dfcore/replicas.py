@@ -54,9 +54,9 @@ def _check_book(book: Declared) -> Iterator[Problem]:
     if hasattr(book.node, "flush"):
         needed = "replicas of a node that keeps nothing between firings"
         yield book.problem("replicas", needed, f"{kind}, which has something to flush", "leave replicas or `flush` out")
-    if book.node._fires != ALL:
+    if book.node._fires != ALL or book.options.get("sync_s") is not None:
         do = "replicate the nodes around it"
-        yield book.problem("replicas", "replicas of a node that fires on all its inputs", f"`{book.name}`, which does not", do)
+        yield book.problem("replicas", "replicas of a node that takes the next record of each input", f"`{book.name}`, which does not", do)
     if hasattr(book.node, "_sink_keep"):
         yield book.problem("replicas", "one `collect`, which keeps all records in order", "replicas of it", "leave replicas out")
 

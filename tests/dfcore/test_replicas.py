@@ -428,12 +428,14 @@ def test_what_cannot_be_replicated_is_refused():
             source.to(triple(name=name, replicas=given))
         source.to(triple(name="disordered", ordered=False))
         source.to(triple(name="maybe", replicas=2, ordered="yes"))
+        matched = add(name="matched", replicas=2, sync_s=0.1)
+        matched(source, source)
         tuned = Mine(name="tuned")
         source.to(tuned["x"])
         source.to(triple(name="writer", replicas=2)).to(tuned["gain"])
     with pytest.raises(GraphError) as error:
         graph.plan()
-    for text in ["the Emitter `emit`", "something to flush", "one `collect`", "not to refer", "zero: needed replicas",
+    for text in ["the Emitter `emit`", "`matched`, which does not", "something to flush", "one `collect`", "not to refer", "zero: needed replicas",
                  "text: needed replicas", "many: needed replicas", "replicas beside ordered", "ordered True or False",
                  "a parameter, which takes the newest"]:  # fmt: skip
         assert text in str(error.value), text
