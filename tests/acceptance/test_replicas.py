@@ -135,7 +135,7 @@ async def delayed_fan(self, item):
     ],
     ids=["all", "filter", "flatten"],
 )
-def test_a29_eight_workers_keep_the_order(driver, work, expected):
+def test_a29_eight_replicas_keep_the_order(driver, work, expected):
     """A29: 8 workers with random delays over 50 items: in order, filtered in order, flattened in order."""
     if driver.kind == "processes" and work is not delayed_fan:
         pytest.skip("one program starts the eight processes")
@@ -150,7 +150,7 @@ def test_a29_eight_workers_keep_the_order(driver, work, expected):
 
 
 @in_this_process
-def test_a29_never_more_than_eight_in_flight(driver):
+def test_a29_never_more_than_eight_replicas_in_flight(driver):
     """A29: between the first item that is not released and the last that is taken there are at most 8."""
     watched = Watched()
 

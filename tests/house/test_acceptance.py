@@ -35,6 +35,8 @@ ROWS = {
     "A13": (EVERYWHERE, """test_a13_large_records_arrive_whole_and_in_order test_a13_the_newest_record_is_whole_too
         test_a13_large_objects_arrive_whole"""),
     "A14": (EVERYWHERE, "test_a14_a_probe_is_opened_and_closed_once test_a14_a_probe_is_closed_after_an_error_too"),
+    "A15": (EVERYWHERE, "test_a15_sums_on_three_replicas"),
+    "A16": (EVERYWHERE, "test_a16_two_emitters_three_replicas_two_collectors"),
     "A17": (EVERYWHERE, "test_a17_fibonacci_ends_by_itself_and_runs_again"),
     "A18": (EVERYWHERE, "test_a18_a_walk_brings_its_state_home test_a18_a_moving_average_of_ten test_a18_a_moving_average_by_window"),
     "A19": (EVERYWHERE, """test_a19_a_join_of_equal_lengths test_a19_a_join_ends_with_its_shorter_input
@@ -53,6 +55,7 @@ ROWS = {
     "A28": ("", """test_a28_segments_between_markers test_a28_a_marker_is_a_fence_at_unordered_workers
         test_a28_a_marker_before_each_list"""),
     "A29": ("", """test_a29_order_survives_workers_of_uneven_speed test_a29_at_most_maxsize_are_out_between_save_and_load
+        test_a29_eight_replicas_keep_the_order test_a29_never_more_than_eight_replicas_in_flight
         test_a29_eight_workers_keep_the_order test_a29_filter_and_flatten_between_save_and_load"""),
     "A30": (EVERYWHERE, "test_a30_a_deadlock_of_full_edges_is_an_error test_a30_the_depth_it_asked_for_is_enough"),
     "A31": (EVERYWHERE, "test_a31_an_idle_graph_uses_no_cpu test_a31_ctrl_c_drains_and_exits"),
