@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 
 import numpy as np
 import pytest
@@ -97,14 +98,17 @@ class Watched:
 
     def __init__(self):
         self.taken, self.released, self.most = set(), set(), 0
+        self.lock = threading.Lock()  # instances in threads look at once
 
     def take(self, item):
-        self.taken.add(item)
-        oldest = min(self.taken - self.released)
-        self.most = max(self.most, sum(each >= oldest for each in self.taken))
+        with self.lock:
+            self.taken.add(item)
+            oldest = min(self.taken - self.released)
+            self.most = max(self.most, sum(each >= oldest for each in self.taken))
 
     def release(self, item):
-        self.released.add(item)
+        with self.lock:
+            self.released.add(item)
 
 
 @router("i8")
