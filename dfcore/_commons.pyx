@@ -49,6 +49,7 @@ cdef char STROKES[64]
 
 
 @cython.final
+@cython.no_gc_clear  # a claim that goes in the same circle still looks at it
 cdef class Commons:
     """The memory of a commons as one process maps it. States: mapped; joined.
 

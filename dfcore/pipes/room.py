@@ -39,14 +39,12 @@ class Room:
         """Make room for item `first`, which is the first that is not done, if it waits."""
         self._waiting = {item: inode for item, inode in self._waiting.items() if item >= first}
         self._references = {item: found for item, found in self._references.items() if item > first}
-        inode = self._waiting.pop(first, None)
-        if inode is not None and not self._take_out(inode):
-            self._waiting[first] = inode  # until a later result has come
+        if first in self._waiting:
+            self._take_out(self._waiting[first])
 
-    def _take_out(self, inode: int) -> bool:
+    def _take_out(self, inode: int) -> None:
         for item in sorted(self._references, reverse=True):
             for reference in self._references[item]:
                 found = reference()
                 if found is not None and found.take_out(inode):
-                    return True
-        return False
+                    return

@@ -132,7 +132,6 @@ def test_a_full_ring_in_a_world_is_an_error():
     assert MB - 4096 == len(ring.read(held))
 
 
-@pytest.mark.campaign  # on two idle cores it stands still in most runs: the room that one writer is given, another takes
 def test_a27_arrays_through_a_small_ring():
     """A27: 100 arrays of 1 MB through 8 MB, written by 4 workers, more of them ahead than fit: all in order, then all free."""
     before = shared_memory()
