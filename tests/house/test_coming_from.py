@@ -66,8 +66,6 @@ NAMES = {
 #: Names that a reader chooses, in examples.
 CHOSEN = """a b c f g h m n p r x y xs node graph report error record value values dtype iterable name gain pair arm observer seconds
     duration_s delay_s total readout pl dfcore sim examples ancestors probe microphone py log"""
-#: Names of this version that the package has soon.
-MAKING = "arena_bytes sync_s replicas"
 ELSEWHERE = {"os", "sched_getaffinity", "asyncio", "sleep", "logging", "getLogger", "Annotated", "i8", "f8"}
 
 
@@ -96,7 +94,7 @@ def vocabulary() -> set[str]:
     ours = {name for module in (dfcore, dfcore.pipes, sim) for name in parts(module)}
     report = {name for thing in vars(dfcore.stats).values() if inspect.isclass(thing) for name in parts(thing)}
     options = {*EDGE_OPTIONS, *NODE_OPTIONS, *CONTEXT_OPTIONS, *METHODS, *PUBLIC}
-    return ours | report | options | {*CHOSEN.split(), *MAKING.split()} | ELSEWHERE | set(dir(builtins)) | set(keyword.kwlist) | {"self", "__init__"}
+    return ours | report | options | set(CHOSEN.split()) | ELSEWHERE | set(dir(builtins)) | set(keyword.kwlist) | {"self", "__init__"}
 
 
 def said() -> str:
