@@ -60,8 +60,6 @@ EDGE_OPTIONS: dict[str, Any] = {
     "max_age_s": None,
     "on_stale": None,
 }
-LATER_NODE_OPTIONS: tuple[str, ...] = ()
-LATER_EDGE_OPTIONS: tuple[str, ...] = ()
 ONLY_OUTPUT = "output"
 #: The output that `on_error="emit"` adds.
 ERROR_OUTPUT = "error"
@@ -259,9 +257,7 @@ class Declared(Member):
         self._outputs = self._read_outputs(dtype, outputs, place)
         parameters = {name: value for name, value in keywords.items() if name in self.signature.parameters}
         options = {name: value for name, value in keywords.items() if name not in parameters}
-        check_keywords(
-            options, NODE_OPTIONS, LATER_NODE_OPTIONS, lambda: type(self.node).__name__, place, self.signature.parameters
-        )
+        check_keywords(options, NODE_OPTIONS, lambda: type(self.node).__name__, place, self.signature.parameters)
         self.options.update(options)
         self.params._start(parameters)
 
@@ -303,7 +299,6 @@ def _dtype_problem(text: str, where: str, place: tuple[str, int]) -> Problem:
 def check_keywords(
     given: Iterable[str],
     known: Iterable[str],
-    later: Iterable[str],
     where: Callable[[], str],
     place: tuple[str, int],
     also: Iterable[str] = (),
@@ -313,7 +308,7 @@ def check_keywords(
     for name in given:
         if name in known:
             continue
-        do = f"`{name}` is not in this version; leave it out" if name in later else did_you_mean(name, [*known, *also])
+        do = did_you_mean(name, [*known, *also])
         problems.append(
             Problem(
                 code="keyword", where=where(), needed="known keywords", found=f"`{name}`", do=do, file=place[0], line=place[1]

@@ -13,7 +13,6 @@ import numpy as np
 
 from .declared import (
     EDGE_OPTIONS,
-    LATER_EDGE_OPTIONS,
     ONLY_OUTPUT,
     Declared,
     Member,
@@ -146,7 +145,7 @@ def connect(source: Any, target: Any, options: dict[str, Any], graph: Contents |
     """
     place = caller()
     start, stop = _as_end(source, "source", place), _as_end(target, "target", place)
-    check_keywords(options, EDGE_OPTIONS, LATER_EDGE_OPTIONS, lambda: f"{start.book.name} -> {stop.book.name}", place)
+    check_keywords(options, EDGE_OPTIONS, lambda: f"{start.book.name} -> {stop.book.name}", place)
     home = _home(start, stop, graph, place)
     edge = Edge(End(start.node, start.name), End(stop.node, resolved(stop)), dict(options), place)
     for book in {start.book.serial: start.book, stop.book.serial: stop.book}.values():

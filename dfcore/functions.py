@@ -10,7 +10,7 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
-from .declared import LATER_NODE_OPTIONS, NODE_OPTIONS, check_keywords
+from .declared import NODE_OPTIONS, check_keywords
 from .errors import GraphError, Problem, caller
 from .node import Collector, Emitter, Node, Router
 
@@ -40,7 +40,7 @@ def _decorator(role: type[Node], dtype: Any, outputs: Any, options: dict[str, An
     place, word = caller(), role.__name__.lower()
     if inspect.isroutine(dtype):
         raise _misused(f"@{word}", "a dtype", f"the function `{dtype.__name__}`", f"write @{word}(dtype)", place)
-    check_keywords(options, NODE_OPTIONS, LATER_NODE_OPTIONS, lambda: f"@{word}", place)
+    check_keywords(options, NODE_OPTIONS, lambda: f"@{word}", place)
 
     def decorate(function: Callable[..., Any]) -> type[Any]:
         if isinstance(function, type) or not callable(function):

@@ -122,7 +122,7 @@ class Declaration(Contents):
             GraphError: other options than at the first call, an unknown keyword, or the graph is running.
         """
         place = caller()
-        check_keywords(unknown, CONTEXT_OPTIONS, (), lambda: f"context {name!r}", place)
+        check_keywords(unknown, CONTEXT_OPTIONS, lambda: f"context {name!r}", place)
         given = {"kind": kind, "cpu": cpu, "priority": priority, "spin_us": spin_us}
         given = {option: value for option, value in given.items() if value is not _UNSAID}
         known = self._members.contexts.get(name)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from ._cell import Live
-from .declared import LATER_NODE_OPTIONS, NODE_OPTIONS, Declared, check_keywords, enrol, forget
+from .declared import NODE_OPTIONS, Declared, check_keywords, enrol, forget
 from .edge import End, connect, connect_all, is_end
 from .errors import GraphError, Problem, caller
 from .params import Params
@@ -146,7 +146,7 @@ class Node(Live):
         """
         place = caller()
         self._declared.refuse_change()
-        check_keywords(options, NODE_OPTIONS, LATER_NODE_OPTIONS, lambda: f"{self.name}.options", place)
+        check_keywords(options, NODE_OPTIONS, lambda: f"{self.name}.options", place)
         self._declared.options.update(options)
         if self._declared.graph is not None:
             self._declared.graph._changed()

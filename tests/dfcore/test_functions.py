@@ -101,10 +101,6 @@ class Opaque:
         (lambda: router("f8")(dict), "@router: needed a function, was <class 'dict'>; subclass Router instead"),
         (lambda: collector(3), "@collector: needed a function, was 3; subclass Collector instead"),
         (lambda: router("f8", nane="x"), r"@router: needed known keywords, was `nane`; did you mean `name`\?"),
-        (
-            lambda: router("f8", replicas=3),
-            "@router: needed known keywords, was `replicas`; `replicas` is not in this version; leave it out",
-        ),
         (lambda: scale(gian=1.0), r"scale: needed known keywords, was `gian`; did you mean `gain`\?"),
     ],
 )
