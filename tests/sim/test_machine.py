@@ -62,22 +62,11 @@ def faults_forgotten(monkeypatch):
     monkeypatch.setattr(Line, "_meet_faults", lambda self, data, tty: self._hear(data, tty) if len(data) > 40 else real(self, data, tty))
 
 
-def rate_of_what_is_under_way(monkeypatch):
-    real = Lane.set_rate
-
-    def set_rate(self, bits, baud):
-        for burst in self._bursts:
-            burst.baud = baud
-        real(self, bits, baud)
-
-    monkeypatch.setattr(Lane, "set_rate", set_rate)
-
-
 def swapped(monkeypatch):
     monkeypatch.setattr(Tty, "transmit", lambda self, data: (self.lane_out.put(self.kernel.now, data[::-1]), self.line.expect()))
 
 
-BUGS = [drop_on_read, no_limit, too_early, stale_after_replug, rts_forgotten, faults_forgotten, rate_of_what_is_under_way, swapped]
+BUGS = [drop_on_read, no_limit, too_early, stale_after_replug, rts_forgotten, faults_forgotten, swapped]
 
 
 @pytest.mark.parametrize("plant", BUGS)
