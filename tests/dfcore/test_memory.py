@@ -25,7 +25,7 @@ def plan() -> Plan:
         SegmentPlan(name=f"s{index}", context=index, size=size, regions=(Region(name="all", offset=0, size=size),))
         for index, size in SIZES.items()
     )
-    layout = Layout(segments=segments, outputs=(), edges=(), nodes=(), contexts=(), run=0)
+    layout = Layout(segments=segments, outputs=(), edges=(), nodes=(), turns=(), contexts=(), run=0)
     contexts = (context(0, "inline"), context(1, "process"), context(2, "thread"))
     return Plan(name="g", contexts=contexts, nodes=(), outputs=(), edges=(), layout=layout, warnings=())
 
