@@ -1,4 +1,4 @@
-"""The README's tables "Coming from": every name of the four ancestors is there, and every name on our side is one of ours."""
+"""The page "Coming from" and its short table in the README: every name of the four ancestors is there, every name on our side is ours."""
 
 from __future__ import annotations
 
@@ -19,8 +19,9 @@ from dfcore.declared import EDGE_OPTIONS, NODE_OPTIONS
 from dfcore.graph import CONTEXT_OPTIONS
 from dfcore.node import METHODS, PUBLIC
 
-README = (pathlib.Path(__file__).parents[2] / "README.md").read_text()
-SECTION = README.split("\n## Coming from\n", 1)[1].split("\n## ", 1)[0]
+ROOT = pathlib.Path(__file__).parents[2]
+SHORT = (ROOT / "README.md").read_text().split("\n## Coming from\n", 1)[1].split("\n## ", 1)[0]
+PAGE = (ROOT / "docs" / "coming_from.md").read_text()
 NAME = re.compile(r"[A-Za-z_]\w*")
 
 #: What the four systems export: classes, functions, methods and options that their documentation or `__init__` shows, but names of
@@ -107,9 +108,9 @@ def said() -> str:
 def rows() -> list[tuple[str, str, str]]:
     """System, there, here."""
     found, system = [], "everywhere"
-    for line in SECTION.splitlines():
-        if opened := re.search(r"<summary>(.*?)</summary>", line):
-            system = opened[1]
+    for line in (SHORT + PAGE).splitlines():
+        if heading := re.match(r"## (.*)", line):
+            system = heading[1]
         if line.startswith("|") and "---" not in line and line != "| there | here |":
             there, here = re.split(r"(?<!\\)\|", line)[1:3]
             found.append((system, there, here))
@@ -124,7 +125,7 @@ def code(cell: str) -> list[str]:
 def test_the_tables_are_there():
     """Eight systems, and what they have in common."""
     systems = list(dict.fromkeys(system for system, _, _ in rows()))
-    assert ["everywhere", "ndgpy", "reip", "minipipe", "tinypl", "ezmsg", "csp", "dora", "ROS 2 (rclpy, message_filters)"] == systems
+    assert ["everywhere", "ndgpy", "reip", "minipipe", "tinypl", "ezmsg", "csp", "dora", "ROS 2"] == systems
 
 
 @pytest.mark.parametrize("system", NAMES)

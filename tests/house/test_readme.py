@@ -27,6 +27,11 @@ def blocks(language: str, page: str = README) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
 
 
+def headings(path: pathlib.Path) -> list[str]:
+    """What a link calls the headings of a page."""
+    return [text.lower().replace(" ", "-") for text in re.findall(r"^#+ (.*)", path.read_text(), re.MULTILINE)]
+
+
 PROGRAMS = [
     pytest.param(path, block, id=f"{path.name}-{number}")
     for path in PAGES
@@ -77,17 +82,23 @@ def test_the_programs_of_a_page_run(path, block, tmp_path):
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
 def test_what_a_page_points_to_is_there(path):
-    """Every relative link and image leads to a file."""
-    targets = re.findall(r"\]\(([^)#:]+)\)", path.read_text())
-    assert [] == [target for target in targets if not (path.parent / target).exists()]
+    """Every relative link and image leads to a file, and to a heading of it where it names one."""
+    targets = [link.partition("#") for link in re.findall(r"\]\(([^):]+)\)", path.read_text())]
+    assert [] == [file for file, _, _ in targets if not (path.parent / file).exists()]
+    assert [] == [heading for file, _, heading in targets if heading and heading not in headings(path.parent / file)]
 
 
 @pytest.mark.parametrize(("told", "names"), [(Emitter.options, NODE_OPTIONS), (Emitter.to, EDGE_OPTIONS), (Emitter, METHODS)])
 def test_every_option_and_method_is_described(told, names):
-    """`help()` describes each option and each method, and the README has a row for it."""
-    text = told.__doc__
+    """`help()` describes each option and each method, and the page on graphs has a row for it."""
+    text, page = told.__doc__, (ROOT / "docs" / "graphs.md").read_text()
     assert [] == [name for name in names if not re.search(rf"^ +(\* `)?{name}[:(]", text, re.MULTILINE)]
-    assert [] == [name for name in names if not re.search(rf"^\| `{name}` \|", README, re.MULTILINE)]
+    assert [] == [name for name in names if not re.search(rf"^\| `{name}` \|", page, re.MULTILINE)]
+
+
+def test_every_page_is_on_the_map():
+    """The README leads to each page of `docs/`."""
+    assert [] == [page.name for page in PAGES[1:] if f"](docs/{page.name})" not in README]
 
 
 def test_the_picture_of_the_graph_is_what_the_code_draws(monkeypatch):
