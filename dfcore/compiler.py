@@ -22,9 +22,10 @@ from .errors import GraphError, Problem
 from .graph import Declaration
 from .layout import LINE, lay_out
 from .loops import cycles, feedback, ranks
-from .plan import EVERY, KEEP, ONE, PARAMETER, ContextPlan, EdgePlan, Layout, NodePlan, OutputPlan, ParameterPlan, Plan
+from .plan import EVERY, KEEP, ONE, PARAMETER, ContextPlan, EdgePlan, NodePlan, OutputPlan, ParameterPlan, Plan
 from .replicas import check as check_replicas
 from .replicas import expand, in_turn
+from .requirements import check_machine
 from .signature import ParameterSpec
 from .tombstones import carriers, check_readers
 from .wiring import Wire, check_wires, default_depth, inside_and_out, wire
@@ -32,10 +33,6 @@ from .wiring import option as edge_option
 
 SETTINGS = "settings"
 LEAST_SLOTS = 3
-#: Descriptors that a run opens: for itself, for each context, and for each process beside that.
-FILES, FILES_PER_CONTEXT, FILES_PER_PROCESS = 12, 6, 6
-_LISTED = 3
-_UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 
 
 def compile(graph: Declaration) -> Plan:
@@ -64,8 +61,7 @@ def compile(graph: Declaration) -> Plan:
         warnings=warnings[0],
         real_time_warnings=warnings[1],
     )
-    problems = [*_check_memory(graph, plan), *_check_files(graph, plan)]
-    if problems:
+    if problems := check_machine(graph, plan):
         raise GraphError(problems)
     return plan
 
@@ -354,58 +350,3 @@ def _cost(cost: Any) -> Any:
     if callable(cost):
         return cost
     return tuple(round(item) for item in cost) if hasattr(cost, "__iter__") else round(cost)
-
-
-# -- what the machine must have ---------------------------------------------------------------------------------------------
-
-
-def _check_memory(graph: Declaration, plan: Plan) -> list[Problem]:
-    """More memory than there is: nothing was allocated yet, and later only a signal would say so."""
-    needed, (left, limit) = memory_bytes(plan.layout), machine.available_memory()
-    if needed <= left:
-        return []
-    sizes = sorted(range(len(plan.outputs)), key=lambda index: -_output_bytes(plan, index))
-    largest = ", ".join(_output_text(plan, index) for index in sizes[:_LISTED])
-    sentence = f"needed {size_text(needed)} of memory, was {size_text(left)} in {limit}; "
-    do = "give their edges a smaller depth, and nodes with an arena a smaller arena_bytes"
-    return [_problem_of_machine(graph, "memory", f"{sentence}the largest are {largest}: {do}")]
-
-
-def memory_bytes(layout: Layout) -> int:
-    """How much memory a run takes."""
-    return sum(segment.size for segment in layout.segments)
-
-
-def size_text(size: int) -> str:
-    """A number of bytes in a message: `64 MiB`, `1.5 KiB`."""
-    power = min(max(size.bit_length() - 1, 0) // 10, len(_UNITS) - 1)
-    return f"{size / 2 ** (10 * power):.4g} {_UNITS[power]}"
-
-
-def _output_bytes(plan: Plan, index: int) -> int:
-    return plan.outputs[index].slots * plan.layout.outputs[index].stride + plan.outputs[index].arena
-
-
-def _output_text(plan: Plan, index: int) -> str:
-    output = plan.outputs[index]
-    book = f"the settings of {plan.edges[output.edges[0]].name}" if output.node < 0 else plan.nodes[output.node].name
-    end = f".{output.name}" if output.node >= 0 and len(plan.nodes[output.node].outputs) > 1 else ""
-    arena = f", an arena of {size_text(output.arena)}" if output.arena else ""
-    return f"{book}{end} ({output.slots} x {size_text(plan.layout.outputs[index].stride)}{arena})"
-
-
-def _check_files(graph: Declaration, plan: Plan) -> list[Problem]:
-    """More files than this process may open."""
-    processes = sum(context.kind == "process" for context in plan.contexts)
-    needed = FILES + FILES_PER_CONTEXT * len(plan.contexts) + FILES_PER_PROCESS * processes
-    refusal = machine.room_for_files(needed) if len(plan.contexts) > 1 else None
-    return [] if refusal is None else [_problem_of_machine(graph, "files", refusal)]
-
-
-def _problem_of_machine(graph: Declaration, code: str, sentence: str) -> Problem:
-    """A problem from a sentence that reads *needed X, was Y; do*."""
-    needed, _, rest = sentence.removeprefix("needed ").partition(", was ")
-    found, _, do = rest.partition("; ")
-    members = graph._members
-    where = f"graph {graph.name}"
-    return Problem(code=code, where=where, needed=needed, found=found, do=do, file=members.file, line=members.line)

@@ -134,7 +134,7 @@ class Graph(Declaration):
         """
         index = self._index_of(node)
         name = self._books[index].name
-        if self._run is not None and (found := self._run.why(index)) is not None:
+        if self._run is not None and (found := self._run.seen.why(index)) is not None:
             return found
         if self.report is None:
             return at_rest(name, f"{name} rests: graph {self.name} has not run yet, call run()")
@@ -168,7 +168,7 @@ class Graph(Declaration):
         self._run_under_way("resume").pause(False)
 
     def _run_under_way(self, method: str) -> Run:
-        if self._run is None or not self._run.under_way:
+        if self._run is None or not self._run.seen.under_way:
             raise RuntimeError(f"graph {self.name}.{method}: needed a run under way, was none; call start() first, or do it inside "
                                "`with graph.running():`")
         return self._run
@@ -225,7 +225,7 @@ class Graph(Declaration):
 
     def stats(self) -> Report:
         """The report so far of the run under way, or that of the last one. Raises RuntimeError: it never ran."""
-        if self._run is not None and (so_far := self._run.report_so_far()) is not None:
+        if self._run is not None and (so_far := self._run.seen.report_so_far()) is not None:
             return so_far
         if self.report is None:
             raise RuntimeError(f"graph {self.name}.stats: needed a run, was none")

@@ -10,13 +10,10 @@ import asyncio
 import signal
 import threading
 import warnings
-from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from . import arguments
-from ._bell import ticks
-from ._parameters import Settings, Tap
 from ._scheduler import Scheduler
 from .clock import real_now_ns, world_around
 from .compiler import compile
@@ -27,16 +24,13 @@ from .errors import DfcoreError, Problem
 from .inline import ABORT, STOP, Inline, Interrupts, Orders
 from .inworld import InWorld
 from .life import needs_loop
-from .machine import is_stopped
 from .memory import Memory, object_slots
 from .monitor import Sampler, Samples
-from .progress import Bar
+from .onlooker import Onlooker
 from .replicas import instances
-from .sight import Sight
+from .settings import RunSettings
 from .stats import Report
-from .stats import report as make_report
 from .supervisor import Supervisor
-from .why import Moment, Why, explain
 from .worker import Job, Tell
 
 if TYPE_CHECKING:
@@ -61,19 +55,18 @@ class Run:
         self.memory: Memory | None = None
         self.values: dict[int, list[Any]] = {}
         self.warnings = [*self.plan.warnings, *(self.plan.real_time_warnings if self.clock == "real" else ())]
-        self._contexts: Callable[[], dict[str, dict[str, Any]]] = dict
-        self._now_ns: Callable[[], int] = lambda: 0
-        self._opened, self._over = threading.Event(), threading.Event()
+        self.seen = Onlooker(
+            self.plan, self.orders, clock=self.clock, seed=self.seed, digest=self.digest, duration_ns=self.duration_ns
+        )
         self._thread: threading.Thread | None = None
         self._report: Report | None = None
         self._error: BaseException | None = None
-        self._settings: list[tuple[Any, Settings]] = []
+        self._settings = RunSettings()
         self._pausing = threading.Lock()
-        self._looking = threading.Lock()  # held by onlookers, so that the memory is not let go under their eyes
         wish = graph._monitored
-        self._samples = None if wish is None else Samples(graph.name, wish, self.report_so_far)
+        self._samples = None if wish is None else Samples(graph.name, wish, self.seen.report_so_far)
         self._sampler: Sampler | None = None
-        self._bar = self._make_bar() if arguments.flag("progress", progress) else None
+        self._bar = self.seen.bar(graph.name) if arguments.flag("progress", progress) else None
 
     def _nodes_here(self) -> dict[int, Any]:
         """The nodes that fire in the calling thread: the inline ones, or all of them in virtual time."""
@@ -104,8 +97,8 @@ class Run:
         """In a background thread; returns when all nodes are open. Raises what made that impossible."""
         self._thread = threading.Thread(target=self._drive, name=f"dfcore {self.graph.name}")
         self._thread.start()
-        self._opened.wait()
-        if self._over.is_set() and self._error is not None:
+        self.seen.opened.wait()
+        if self.seen.over.is_set() and self._error is not None:
             self._thread.join()
             self._result()
 
@@ -115,7 +108,7 @@ class Run:
             raise RuntimeError(f"graph {self.graph.name}.wait: needed to be called by the program, was called by its monitor, which the "
                                "run would wait for; call stop() there")
         try:
-            over = self._over.wait(timeout_s)
+            over = self.seen.over.wait(timeout_s)
         except KeyboardInterrupt:
             self._give_in()
             raise
@@ -129,10 +122,10 @@ class Run:
         """Ctrl-C while the program waits for a run in the background: the first stops it, the second aborts it."""
         self.stop()
         try:
-            self._over.wait()
+            self.seen.over.wait()
         except KeyboardInterrupt:
             self.abort()
-            self._over.wait()
+            self.seen.over.wait()
 
     def stop(self) -> None:
         """Emitters stop, records drain."""
@@ -154,51 +147,6 @@ class Run:
         with self._pausing:
             self.orders.pause(paused)
 
-    @property
-    def under_way(self) -> bool:
-        """Whether it has begun and is not over."""
-        return self.memory is not None and not self._over.is_set()
-
-    def why(self, index: int) -> Why | None:
-        """Why declared node number `index`, or the first of its replicas, does not fire; None: the run is not under way."""
-        index = next(node.index for node in self.plan.nodes if node.declared == index)
-        with self._looking:
-            return self._why(index, self.memory) if self.memory is not None and not self._over.is_set() else None
-
-    def _why(self, index: int, memory: Memory) -> Why:
-        contexts, now_ns, line = self._contexts(), self._now_ns(), RunLine(self.plan, memory)
-        moment = Moment(
-            now_ns=now_ns,
-            ticks=ticks() if self.clock == "real" else now_ns,
-            ns_per_tick=_ns_per_tick(contexts),
-            opened=self._opened.is_set(),
-            stopping=self.orders.state >= STOP or line.state >= STOP or (self.duration_ns is not None and now_ns >= self.duration_ns),
-            paused=line.paused,
-            stopped={name: pid for name, info in contexts.items() if (pid := info.get("pid", 0)) and is_stopped(pid)},
-        )
-        line.close()
-        return explain(self.plan, memory, index, moment)
-
-    def _make_bar(self) -> Bar:
-        """Run time of the duration; without one, records."""
-        if self.duration_ns is None:
-            return Bar(self.graph.name, unit="records", look=self._records)
-        total_s = self.duration_ns / 1e9
-        return Bar(self.graph.name, total_s, unit="s", look=lambda: min(self._now_ns() / 1e9, total_s))
-
-    def _records(self) -> int:
-        """How many records were published so far, initial ones aside."""
-        with self._looking:
-            if self.memory is None or self._over.is_set():
-                return 0
-            sight = Sight(self.plan, self.memory)
-            return sum(sight.words(edge.index).head for edge in self.plan.edges if self.plan.outputs[edge.output].node >= 0)
-
-    def report_so_far(self) -> Report | None:
-        """The report of a run under way; None: it is not."""
-        with self._looking:
-            return self._make_report() if self._opened.is_set() and not self._over.is_set() else None
-
     def _drive(self) -> None:
         with self:
             if self.clock == "real":
@@ -214,10 +162,10 @@ class Run:
         line = RunLine(self.plan, self.memory)
         arguments = (self.plan, self.nodes, scheduler, self.duration_ns, self.orders, self._stuck, line, self._samples)
         run = Inline(*arguments) if self.world is None else InWorld(*arguments, self.world)
-        self._now_ns = lambda: run.now_ns
+        self.seen.now_ns = lambda: run.now_ns
         try:
             with Interrupts(self.orders) as interrupts:
-                run.run(self._opened.set)
+                run.run(self.seen.opened.set)
         finally:
             line.close()
             self.warnings += scheduler.warnings
@@ -266,7 +214,7 @@ class Run:
             digest=self.digest,
         )
         self.orders.wake = lambda: self._relay(supervisor)
-        self._now_ns, self._contexts = lambda: _elapsed_ns(supervisor), lambda: supervisor.contexts
+        self.seen.now_ns, self.seen.contexts = lambda: _elapsed_ns(supervisor), lambda: supervisor.contexts
         self.orders.wake()
         return supervisor
 
@@ -283,9 +231,9 @@ class Run:
 
     def _go(self, supervisor: Supervisor) -> None:
         """Every node is open: whoever waited for that goes on, and the samples begin."""
-        self._opened.set()
+        self.seen.opened.set()
         if self._samples is not None:
-            clock, fail = lambda: (self._now_ns(), not supervisor.line.paused), lambda error: supervisor.fail(real_now_ns(), error)
+            clock, fail = lambda: (self.seen.now_ns(), not supervisor.line.paused), lambda error: supervisor.fail(real_now_ns(), error)
             self._sampler = Sampler(self._samples, clock, fail)
             self._sampler.start()
 
@@ -298,11 +246,11 @@ class Run:
         self._end_sampler()
         self.orders.wake = lambda: None
         elapsed_ns = _elapsed_ns(supervisor)
-        self._now_ns = lambda: elapsed_ns
+        self.seen.now_ns = lambda: elapsed_ns
         self._bring_home(supervisor.results)
         self.warnings += supervisor.warnings
         contexts, self.ended = supervisor.contexts, supervisor.ended
-        self._contexts = lambda: contexts
+        self.seen.contexts = lambda: contexts
         if supervisor.failure is not None:
             raise supervisor.failure
         if supervisor.interrupted == signal.SIGINT:
@@ -344,7 +292,8 @@ class Run:
             processes = self.clock == "real" and any(context.kind == "process" for context in self.plan.contexts)
             self.memory = Memory.create(self.plan, processes)
             self.values = object_slots(self.plan, 0 if processes else None)
-            self._hand_over_parameters(self.memory)
+            self._settings.begin(self.plan, self.nodes, self.memory)
+            self.seen.begin(self.memory)
         except BaseException:
             self._let_go()
             raise
@@ -363,7 +312,7 @@ class Run:
         elif error is not None:
             self.ended = "failed"
         try:
-            report = self._report = self._make_report()
+            report = self._report = self.seen.report(self.ended)
             self.graph._keep(report)
             if isinstance(error, DfcoreError):
                 error.report = report
@@ -373,49 +322,16 @@ class Run:
 
     def _let_go(self) -> None:
         for node in self.nodes.values():
-            with node.params._lock:
-                node.params._taps.clear()
             if (over := getattr(node, "_run_over", None)) is not None:
                 over()
-        for node, settings in self._settings:
-            node.params._publish = None
-            settings.close()
-        self._settings.clear()
+        self._settings.end()
         self.values.clear()
-        with self._looking:
-            if self.memory is not None:
-                self.memory.close()
-            self.graph._running = False
-            self._over.set()
-        self._opened.set()
+        self.seen.end(self._leave)
 
-    def _hand_over_parameters(self, memory: Memory) -> None:
-        for node in self.plan.nodes:
-            if node.instance:
-                continue  # one setting reaches all replicas
-            params = self.nodes[node.index].params
-            if node.settings is not None:
-                settings = Settings(self.plan, memory, node.settings)
-                self._settings.append((self.nodes[node.index], settings))
-                params._publish = settings.publish
-            for parameter in node.parameters:
-                if parameter.edge is not None:
-                    params._taps[parameter.name] = Tap(self.plan, memory, parameter.edge)
-
-    def _make_report(self) -> Report:
-        assert self.memory is not None
-        contexts = self._contexts()
-        return make_report(
-            self.plan,
-            self.memory,
-            clock=self.clock,
-            seed=self.seed,
-            duration_s=self._now_ns() / 1e9,
-            ended=self.ended,
-            digests=self.digest,
-            tick_ns=_ns_per_tick(contexts),
-            contexts=contexts,
-        )
+    def _leave(self) -> None:
+        if self.memory is not None:
+            self.memory.close()
+        self.graph._running = False
 
     def _result(self) -> Report:
         """The report; or what the run raised."""
@@ -465,12 +381,6 @@ def _loop_runs() -> bool:
 def _elapsed_ns(supervisor: Supervisor) -> int:
     """Time since time 0 of a run; 0 before."""
     return supervisor.line.elapsed_ns(real_now_ns())
-
-
-def _ns_per_tick(contexts: dict[str, dict[str, Any]]) -> float:
-    """Nanoseconds of one tick of the counters."""
-    return next((info["ns_per_tick"] for info in contexts.values() if "ns_per_tick" in info), 1.0)
-
 
 
 def _ended(orders: Orders, stopping: bool) -> str:

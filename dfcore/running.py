@@ -41,7 +41,7 @@ class Running:
         self._run = self._begin()
         self._body = asyncio.current_task()
         self._task = asyncio.ensure_future(self._run.aexecute())
-        opened = asyncio.ensure_future(asyncio.to_thread(self._run._opened.wait))
+        opened = asyncio.ensure_future(asyncio.to_thread(self._run.seen.opened.wait))
         await asyncio.wait([self._task, opened], return_when=asyncio.FIRST_COMPLETED)
         if self._task.done():
             self._task.result()

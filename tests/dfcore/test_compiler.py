@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 
 from dfcore import machine
-from dfcore.compiler import FILES, FILES_PER_CONTEXT, FILES_PER_PROCESS, compile
+from dfcore.compiler import compile
 from dfcore.errors import GraphError
 from dfcore.functions import collector, emitter, router
 from dfcore.graph import Declaration
+from dfcore.requirements import FILES, FILES_PER_CONTEXT, FILES_PER_PROCESS
 
 STATE = [("x", "f8"), ("v", "f8")]
 
