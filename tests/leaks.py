@@ -10,13 +10,13 @@ import threading
 import time
 
 
-def children() -> set[str]:
-    """The child processes of this process that have not been waited for, as `pid name`."""
+def children(pid: int | str = "self") -> set[str]:
+    """The child processes of a process that have not been waited for, as `process pid name`."""
     found = set()
-    for task in pathlib.Path("/proc/self/task").iterdir():
+    for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
         with contextlib.suppress(OSError):  # a thread or child may end while it is looked at
-            for pid in (task / "children").read_text().split():
-                found.add(f"process {pid} {pathlib.Path('/proc', pid, 'comm').read_text().strip()}")
+            for child in (task / "children").read_text().split():
+                found.add(f"process {child} {pathlib.Path('/proc', child, 'comm').read_text().strip()}")
     return found
 
 

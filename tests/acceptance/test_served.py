@@ -19,12 +19,12 @@ def pair(x, *, gain: Annotated[int, Bounds(0, 1000)] = 1, bias=1, table=np.zeros
     return 1_000_000 * gain + 1000 * bias + int(table[0])
 
 
-def served(driver):
-    """`emit() -> pair -> collect()`, the middle in a context of its own, and running."""
+def served(driver, middle=pair):
+    """`emit() -> middle -> collect()`, the middle in a context of its own, and running."""
     with Graph() as graph:
         source = emit(dtype="i8")
         with driver.at(graph, "work"):
-            node = pair()
+            node = middle()
         out = collect()
     source.to(node).to(out)
     graph.start(**({"clock": "virtual"} if driver.kind == "virtual" else {}))
@@ -181,13 +181,7 @@ def test_a_part_is_served_like_a_graph():
 
 def test_errors_that_a_node_lets_pass_do_not_end_a_served_graph(driver):
     """A bad command is skipped and counted; the next one is done."""
-    with Graph() as graph:
-        source = emit(dtype="i8")
-        with driver.at(graph, "work"):
-            node = picky()
-        out = collect()
-    source.to(node).to(out)
-    graph.start(**({"clock": "virtual"} if driver.kind == "virtual" else {}))
+    graph, source, _, out = served(driver, picky)
     loop = iter(out)
     for value in (1, -1, 2):
         source.put(value)

@@ -13,23 +13,10 @@ from dfcore import machine
 from dfcore.checks import cpu_numbers, period_ns
 from dfcore.compiler import compile
 from dfcore.errors import GraphError
-from dfcore.functions import collector, emitter, router
+from dfcore.functions import router
 from dfcore.graph import Declaration
 from dfcore.node import Collector, Emitter, Router
-
-
-@emitter("f8")
-def noise():
-    return 1.0
-
-
-@router("f8")
-def scale(x, *, gain=1.0):
-    return gain * x
-
-
-@collector
-def log(value): ...
+from tests.nodes import log, noise, scale
 
 
 def problems(graph):

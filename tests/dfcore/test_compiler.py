@@ -7,8 +7,9 @@ import pickle
 import numpy as np
 
 from dfcore.compiler import compile
-from dfcore.functions import collector, emitter, router
+from dfcore.functions import emitter, router
 from dfcore.graph import Declaration
+from tests.nodes import log, show
 from tests.problems import line_of, places
 
 STATE = [("x", "f8"), ("v", "f8")]
@@ -27,14 +28,6 @@ def observer(readout, control):
 @router("i8")
 def controller(estimate, *, gain=-1.0, bias=np.zeros(3, "f4"), path="x", target):  # noqa: B008
     return -estimate
-
-
-@collector
-def log(value): ...
-
-
-@collector
-def show(*values): ...
 
 
 # ------------------------------------------------------------------------------------------------------------- the plan

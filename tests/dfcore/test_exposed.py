@@ -8,34 +8,13 @@ import pickle
 
 import pytest
 
-from dfcore import Graph, GraphError, collect, collector, default_graph, emit, emitter, router, top_graph
+from dfcore import Graph, GraphError, collect, default_graph, emit, router, top_graph
 from dfcore.compiler import compile
-
-
-@emitter("f8")
-def noise():
-    return 1.0
-
-
-@router("f8")
-def scale(x, *, gain=1.0):
-    return gain * x
+from tests.nodes import log, noise, observer, scale, show
 
 
 @router(outputs={"low": "f8", "high": "f8"})
 def split(x): ...
-
-
-@router("f8")
-def observer(readout, control): ...
-
-
-@collector
-def log(value): ...
-
-
-@collector
-def show(*values): ...
 
 
 class Arm(Graph):

@@ -9,30 +9,13 @@ import pytest
 
 from dfcore.declared import open_blocks
 from dfcore.errors import GraphError
-from dfcore.functions import collector, emitter, router
+from dfcore.functions import router
 from dfcore.graph import Declaration
-
-
-@emitter("f8")
-def noise():
-    return 1.0
-
-
-@router("f8")
-def scale(x, *, gain=1.0):
-    return gain * x
+from tests.nodes import log, noise, scale, show
 
 
 @router(outputs={"a": "f8", "b": "f8"})
 def split(x, y): ...
-
-
-@collector
-def log(value): ...
-
-
-@collector
-def show(*values): ...
 
 
 def names(graph):

@@ -140,22 +140,25 @@ def test_in_a_world_it_is_a_task():
 
 
 def test_a_pause_is_no_sample():
-    """Samples lie on the run clock, which stands still."""
-    graph, seen = ticking(Driver("inline"), 100), []
-    graph.monitor(seen.append, 0.01)
+    """Samples lie on the run clock, which stands still: none is taken twice at one time of it."""
+    graph, seen, sampled = ticking(Driver("inline"), 100), [], threading.Semaphore(0)
+
+    def sample(report):
+        seen.append(report.duration_s)
+        sampled.release()
+
+    graph.monitor(sample, 0.01)
     graph.start()
-    while not seen:
-        pass
+    sampled.acquire()
     graph.pause()
-    time.sleep(0.02)
-    before = len(seen)
-    time.sleep(0.05)
-    assert before == len(seen)
+    time.sleep(0.05)  # time has to pass: five periods, in which a sample would show the time of the pause again
     graph.resume()
-    while len(seen) == before:
+    while sampled.acquire(blocking=False):
         pass
+    sampled.acquire()
     graph.abort()
     graph.wait()
+    assert len(set(seen)) == len(seen)
 
 
 def test_its_function_cannot_wait_for_the_run():

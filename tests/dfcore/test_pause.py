@@ -145,7 +145,7 @@ def test_nothing_grows_old_in_a_pause():
     graph.start()
     graph.pause()
     source.put(1)
-    time.sleep(0.4)
+    time.sleep(0.4)  # time has to pass, more than the record may grow old
     graph.resume()
     source.end()
     assert 1 == graph.wait().nodes["motor"].firings
@@ -186,7 +186,7 @@ def test_a_paused_graph_costs_nothing(asynchronous):
     while graph.stats().nodes["ever"].firings != (settled := graph.stats().nodes["ever"].firings):
         pass
     before_s = time.process_time()
-    time.sleep(0.2)
+    time.sleep(0.2)  # the time that is measured
     spent_s = time.process_time() - before_s
     assert settled == graph.stats().nodes["ever"].firings
     graph.resume()

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from dfcore import SKIP, STOP, Collector, Emitter, Graph, GraphError, Router, collect, emit, merge, router, share
+from tests.nodes import Takes
 
 POINT = [("x", "f8"), ("n", "i4")]
 
@@ -154,24 +155,6 @@ def dealt(count, readers, depth=16, **options):
     for reader in readers:
         deal.to(reader, depth=depth, **options)
     return graph.run(clock="virtual")
-
-
-class Takes(Collector):
-    """What came, up to `most`; each takes `cost_ns`."""
-
-    def __init__(self, most=None, **options):
-        super().__init__(**options)
-        self.most = most
-
-    def open(self):
-        self.seen = []
-
-    def compute(self, x):
-        self.seen += np.atleast_1d(x).tolist()
-        return STOP if len(self.seen) == self.most else None
-
-    def close(self):
-        return self.seen
 
 
 def test_share_serves_in_turn_and_passes_over_who_has_no_room():

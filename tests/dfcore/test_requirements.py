@@ -7,19 +7,11 @@ import resource
 
 from dfcore import machine
 from dfcore.compiler import compile
-from dfcore.functions import collector, emitter
+from dfcore.functions import emitter
 from dfcore.graph import Declaration
 from dfcore.requirements import FILES, FILES_PER_CONTEXT, FILES_PER_PROCESS
+from tests.nodes import log, noise
 from tests.problems import line_of, places
-
-
-@emitter("i8")
-def sensor():
-    return 1
-
-
-@collector
-def log(value): ...
 
 
 def big(graph):
@@ -80,7 +72,7 @@ def test_more_files_than_allowed():
         with Declaration("many") as graph:
             for name in "abcd":
                 with graph.context(name, kind=kind):
-                    sensor().to(log())
+                    noise().to(log())
         return graph
 
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)

@@ -6,32 +6,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dfcore import STOP, Collector, Graph, emit, merge, share
+from dfcore import Graph, emit, merge, share
 from tests.drivers import KINDS, Driver
+from tests.nodes import Takes
 
 ONCE = settings(max_examples=2, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 MORE = settings(max_examples=25, deadline=None)
 LONG = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 QUICK_KINDS, SLOW_KINDS = ("inline", "virtual"), ("threads", "processes")
 assert set(KINDS) == {*QUICK_KINDS, *SLOW_KINDS}
-
-
-class Takes(Collector):
-    """What came, up to `most`."""
-
-    def __init__(self, most=None, **options):
-        super().__init__(**options)
-        self.most = most
-
-    def open(self):
-        self.seen = []
-
-    def compute(self, x):
-        self.seen.append(x)
-        return STOP if len(self.seen) == self.most else None
-
-    def close(self):
-        return self.seen
 
 
 def balanced(report):

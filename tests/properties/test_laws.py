@@ -672,7 +672,7 @@ def test_l11_an_idle_graph_is_never_woken(kind):
     slow.to(outs[0])
     sleeper.to(outs[1])
     with graph.running():
-        time.sleep(0.2)  # the first firing, at 0
+        time.sleep(0.2)  # the first firing, at 0, and the way to sleep, which nobody tells
         before = wakeups(graph)
         time.sleep(0.5)  # the time in which nothing may happen
         assert before == wakeups(graph)
