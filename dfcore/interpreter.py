@@ -24,6 +24,9 @@ from .pipe import receive, send, send_packed
 #: Signals that reach every process of a terminal or a service at once: the parent answers them for all.
 GROUP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
+#: The option of Python by which the package knows that it is not to run graphs here.
+NODES_ONLY = "dfcore-nodes"
+
 #: Libraries that would otherwise start a thread per core in every process.
 _SINGLE_THREADED = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
@@ -92,8 +95,8 @@ def _search_path() -> tuple[str, ...]:
 
 
 def _flags() -> list[str]:
-    """The parent's options that change how Python code behaves; and no remark about a module that its package imports too."""
-    return ["-O"] * sys.flags.optimize + ["-X", "dev"] * sys.flags.dev_mode + ["-W", "ignore::RuntimeWarning:runpy"]
+    """The parent's options that change how Python code behaves; ours; and no remark about a module that its package imports too."""
+    return ["-O"] * sys.flags.optimize + ["-X", "dev"] * sys.flags.dev_mode + ["-X", NODES_ONLY, "-W", "ignore::RuntimeWarning:runpy"]
 
 
 @contextmanager

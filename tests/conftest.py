@@ -11,6 +11,7 @@ import os
 import sys
 from collections.abc import Iterator
 
+import cloudpickle
 import hypothesis
 import numpy as np
 import pytest
@@ -41,6 +42,13 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_unconfigure(config: pytest.Config) -> None:
     """Give it back."""
     os.close(config.stash[STDERR])
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let what files of tests define travel to processes by value: these then import neither the files nor pytest."""
+    for module in {item.module for item in items if isinstance(item, pytest.Function)}:
+        if module.__name__ not in cloudpickle.list_registry_pickle_by_value():
+            cloudpickle.register_pickle_by_value(module)
 
 
 @pytest.fixture(scope="session", autouse=True)

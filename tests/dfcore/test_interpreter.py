@@ -6,7 +6,8 @@ import sys
 
 import pytest
 
-from dfcore import interpreter
+import dfcore
+from dfcore import Collector, Graph, emit, interpreter
 from dfcore.pickles import dumps
 from dfcore.pipe import receive
 
@@ -44,3 +45,31 @@ def test_the_starting_thread_is_as_before():
         assert {signal.SIGINT, signal.SIGTERM, signal.SIGHUP} <= signal.pthread_sigmask(signal.SIG_BLOCK, ())
         raise RuntimeError
     assert (cores, mask) == (os.sched_getaffinity(0), signal.pthread_sigmask(signal.SIG_BLOCK, ()))
+
+
+class Looks(Collector):
+    """Brings home which modules of the package its process has, and what it finds there beside nodes."""
+
+    def compute(self, x):
+        """Takes it."""
+
+    def close(self):
+        modules, everything = {name for name in sys.modules if name.startswith("dfcore.")}, {}
+        exec("from dfcore import *", everything)  # noqa: S102 - only a module may say it
+        return modules, set(everything), (dfcore.Graph.__name__, dfcore.top_graph().name), hasattr(dfcore, "graphs")
+
+
+def test_a_process_of_nodes_imports_nothing_that_only_graphs_need():
+    """What declares, compiles, draws and supervises comes with the first look at it; every public name is there all the same."""
+    with Graph() as graph:
+        source = emit([1], "i8")
+        with graph.context("away"):
+            looks = Looks()
+    source.to(looks)
+    graph.run()
+    modules, everything, found, another = looks.result
+    assert {"dfcore.node", "dfcore.ready", "dfcore.relays"} <= modules
+    assert set() == modules & {"dfcore.door", "dfcore.compiler", "dfcore.drawing", "dfcore.supervisor", "dfcore.run"}
+    assert {name for name in dir(dfcore) if not name.startswith("_")} - everything <= {"pipes"} | {m.removeprefix("dfcore.") for m in sys.modules}
+    assert {"Graph", "default_graph", "top_graph", "Emitter"} <= everything
+    assert (("Graph", "top"), False) == (found, another)
