@@ -37,7 +37,7 @@ class Feed:
         self.name, self.dtype, self.room = name, dtype, room
         self.world: World | None = None  # in which the run is
         self._values: deque[Any] = deque()
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal handler may put while its own thread puts
         self._waiters = Waiters()
         self._closed = ""  # why
         self._notify: Callable[[], None] = _nobody

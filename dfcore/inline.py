@@ -100,6 +100,7 @@ class Inline:
     ):
         self.now_ns = 0
         self._line, self._outside, self._news, self._samples = line, Waiters(), False, samples
+        self._told = False  # an order that was not looked at yet
         self.life = Life(plan, nodes, [node.index for node in plan.nodes])
         self._plan, self._nodes, self._scheduler = plan, nodes, scheduler
         self._duration_ns, self._orders, self._stuck = duration_ns, orders, stuck
@@ -167,6 +168,8 @@ class Inline:
             self._wait_outside()
             return True
         next_ns = scheduler.step(self.now_ns)
+        if self._line.paused:
+            return True  # an order, before the instant was over
         if not scheduler.remaining:
             return False
         self._move(self._next(next_ns))
@@ -184,9 +187,9 @@ class Inline:
     # -- from outside ---------------------------------------------------------------------------------------------------------
 
     def _hear(self) -> None:
-        """There is an order."""
-        self._line.pause(1) if self._orders.paused else self._line.resume(1)
-        self._news = True
+        """There is an order. The table fires nothing until it is heeded: an instant in which the program puts may have no end."""
+        self._line.pause(1)
+        self._told = self._news = True
         self._outside.wake()
 
     def _offered(self, position: int) -> None:
@@ -201,14 +204,22 @@ class Inline:
         self._news = False
 
     def _heed(self) -> None:
+        if self._told:
+            self._told = False
+            if not self._orders.paused:
+                self._line.resume(1)  # before the order is looked at, so that one that comes meanwhile is not forgotten
         if self._samples is not None and self._samples.next_ns <= self.now_ns:
             self._samples.take(self.now_ns)
         if self._scheduler.stopping:
             return
         if self._orders.state >= STOP:
-            self._scheduler.stop()
+            self._stop(-1)
         elif self._duration_ns is not None and self.now_ns >= self._duration_ns:
-            self._scheduler.stop(self._duration_ns)
+            self._stop(self._duration_ns)
+
+    def _stop(self, end_ns: int) -> None:
+        self._scheduler.time_is(self.now_ns)
+        self._scheduler.stop(end_ns)
 
     def _why(self) -> Problem:
         """Why nothing can happen any more: an await that nobody ends, or edges that wait for each other."""
@@ -265,6 +276,8 @@ class Inline:
             if self._orders.paused:
                 self._wait_outside()
                 return
+            if self._line.paused:
+                return  # an order came, and nothing was chosen because of it
             self._move(self._next(self._scheduler.next_ns(), None if timeout_ns is None else self.now_ns + timeout_ns))
             self._scheduler.time_is(self.now_ns)
         except BaseException as error:  # noqa: BLE001 - the loop's future carries it

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from dfcore import STOP, DtypeError, Graph, GraphError, NodeFailed, collect, collector, emit, router
+from dfcore.feed import Feed
 from sim import World
 from tests.drivers import Driver
 
@@ -252,6 +253,57 @@ def test_virtual_time_stands_still_for_the_program():
     graph.wait()
     assert 2000 == len(out)
     assert 0 == out.times_ns[-1]
+
+
+@pytest.mark.parametrize("end", ["stop", "abort"])
+@pytest.mark.parametrize("looping", [False, True])
+def test_an_instant_in_which_the_program_puts_has_an_end(end, looping):
+    """In virtual time: an order is heeded while there is always one more value, with and without an event loop."""
+    more = threading.Semaphore(0)
+
+    @collector
+    def hungry(value):
+        more.acquire()  # until there is another value behind this one
+
+    @router("i8")
+    async def later(value):
+        return value
+
+    def put():
+        try:
+            for i in range(1 << 30):
+                source.put(i)
+                if i:
+                    more.release()
+        except RuntimeError:
+            more.release(1000)  # those that were put are all taken
+
+    with Graph() as graph:
+        source, reader = emit(dtype="i8"), hungry()
+        if looping:
+            source.to(later())
+    source.to(reader, depth=2)
+    graph.start(clock="virtual")
+    thread = threading.Thread(target=put)
+    thread.start()
+    getattr(graph, end)()
+    report = graph.wait(60)
+    thread.join()
+    assert {"stop": "stopped", "abort": "aborted"}[end] == report.ended
+
+
+def test_a_signal_handler_may_put_while_its_thread_puts():
+    """Whatever it interrupts: nothing waits for itself, and both values are there."""
+    feed, handled = Feed("emit", np.dtype("i8"), 4), []
+
+    def interrupt():
+        if not handled:
+            handled.append(True)
+            feed.put_nowait(2)
+
+    feed.told(interrupt)
+    feed.put_nowait(1)
+    assert [1, 2] == list(feed)
 
 
 def test_in_a_world_a_task_puts_at_its_time():
