@@ -23,4 +23,4 @@ cdef class OnError:
     cdef void begin(self) noexcept
     cdef bint handles(self, error)
     cdef bint may_try_again(self) noexcept
-    cdef int64_t wait(self, int64_t now_ns) noexcept
+    cdef void wait_until(self, int64_t due_ns) noexcept

@@ -36,11 +36,10 @@ cdef class OnError:
         """Whether an attempt is left."""
         return self.action == TRY_AGAIN and self.attempt < self.retries
 
-    cdef int64_t wait(self, int64_t now_ns) noexcept:
-        """The next attempt, and when it is due."""
-        self.attempt += 1
-        self.waiting, self.due_ns = True, now_ns + self.delay_ns
-        return self.due_ns
+    cdef void wait_until(self, int64_t due_ns) noexcept:
+        """There is another attempt, due then. Again, before it was begun: it is due then instead."""
+        self.attempt += not self.waiting
+        self.waiting, self.due_ns = True, due_ns
 
 
 def forget_frames(error):

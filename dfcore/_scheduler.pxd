@@ -61,6 +61,7 @@ cdef class Scheduler:
     cdef uint64_t ns_per_tick    # fixed point
     cdef uint64_t in_instant
     cdef int64_t instant_ns
+    cdef int64_t patience_ns     # once the run stops: until when a firing that fails is tried again
     cdef readonly list warnings
     cdef volatile int64_t *paused        # of the run's line: when the run was paused, or 0
 
@@ -106,6 +107,8 @@ cdef class Scheduler:
     cdef int attempt(self, Cell cell) except -1
     cdef int excuse(self, Cell cell, object error) except -1
     cdef int try_again(self, Cell cell) except -1
+    cdef int _wait_for_attempt(self, Cell cell, int64_t due_ns) except -1
+    cdef bint _out_of_patience(self, Cell cell) except -1
     cdef bint emit_error(self, Cell cell, object error) except -1
     cdef int exhaust(self, Cell cell) except -1
     cdef int complete(self, Cell cell, bint exhausted=*) except -1

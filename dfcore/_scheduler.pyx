@@ -76,6 +76,10 @@ cdef enum:
     LOOK_EVERY = 64  # sweeps between two looks for readers that left, of a context that never sleeps
     MOST_IN_AN_INSTANT = 1000000
 
+#: How long, on the run clock, a firing that fails is tried again while the run stops.
+cdef int64_t GRACE_NS = 5000000000
+cdef int64_t VIRTUAL_GRACE_NS = 1000000000
+
 #: What `deliver` found beside what a cell finds: the result did not fit, and `on_error` has seen to it.
 cdef enum:
     EXCUSED = 4
@@ -93,12 +97,19 @@ class Unstarted(DfcoreError):
     """A coroutine node fired where no event loop runs."""
 
 
-cdef str _meanwhile(error):
-    """What the engine did when `error` was raised by code of the user's objects: its own note, if it made one."""
+#: What the engine did when code of the user's objects raised, as it has noted; and what to do about it.
+cdef dict MEANWHILE = {
+    "while an object was pickled for another process": "publish what can be pickled, or run its readers in the process of the writer",
+    "while an object from another process was loaded": "publish what can be loaded, or run both nodes in one process",
+}
+
+
+cdef tuple _meanwhile(error):
+    """The engine's own note in `error`, if it made one, and its advice."""
     for note in getattr(error, "__notes__", ()):
-        if isinstance(note, str) and note.startswith("while an object "):
-            return f"{note} "
-    return ""
+        if isinstance(note, str) and note in MEANWHILE:
+            return f"{note} ", f"; {MEANWHILE[note]}"
+    return "", ""
 
 
 @cython.final
@@ -228,6 +239,7 @@ cdef class Scheduler:
 
     def offer(self, int position):
         """The program has put something for the cell at `position`, or will put no more. From any thread."""
+        self.in_instant = 0  # the instant is as long as the program likes
         self.mark(position)
 
     def passed_over(self, uint64_t ticks):
@@ -261,8 +273,11 @@ cdef class Scheduler:
         if self.stopping:
             return
         self.stopping, self.end_ns = True, end_ns
+        self.patience_ns = self.time() + (VIRTUAL_GRACE_NS if self.virtual else GRACE_NS)
         for cell in self.cells:
             self.mark(cell.position)
+            if cell.on_error is not None and cell.on_error.waiting and cell.on_error.due_ns > self.patience_ns:
+                self._wait_for_attempt(cell, self.patience_ns)
             if cell.feed is not None:
                 cell.feed.finish("the run is stopping")
             if cell.emitter and cell.on_error is not None and cell.on_error.waiting:
@@ -1219,7 +1234,7 @@ cdef class Scheduler:
     cdef int excuse(self, Cell cell, object error) except -1:
         """User code has raised `error`: raise it, try again, or end the firing without its records."""
         cdef int i
-        cdef bint again = cell.on_error.may_try_again() and not cell.child
+        cdef bint again = cell.on_error.may_try_again() and not cell.child and not self._out_of_patience(cell)
         if not cell.on_error.handles(error) or not (again or cell.on_error.action != TRY_AGAIN):
             raise error
         cell.counters.errors += 1
@@ -1240,9 +1255,16 @@ cdef class Scheduler:
 
     cdef int try_again(self, Cell cell) except -1:
         """The same firing once more, later. Waiting holds the node, not its context."""
-        cdef int64_t due_ns = cell.on_error.wait(self.time())
         self.occupied[cell.context] = False
+        return self._wait_for_attempt(cell, self.time() + cell.on_error.delay_ns)
+
+    cdef int _wait_for_attempt(self, Cell cell, int64_t due_ns) except -1:
+        cell.on_error.wait_until(due_ns)
         return df_heap_push(&self.timers, due_ns, cell.position)
+
+    cdef bint _out_of_patience(self, Cell cell) except -1:
+        """The run is stopping, and the next attempt would come too late."""
+        return self.stopping and self.time() + cell.on_error.delay_ns > self.patience_ns
 
     cdef bint emit_error(self, Cell cell, object error) except -1:
         """Put the failure into the output of errors. False: it waits for memory of its arena."""
@@ -1385,8 +1407,9 @@ cdef class Scheduler:
         input = cell.failing_input or next((end.name for end in cell.input_list if (<Input>end).fails()), None)
         seq = holds.get(input) if input else next(iter(holds.values()), None)
         inputs = "".join([f", {name} seq {number}" for name, number in holds.items()])
+        meanwhile, advice = _meanwhile(error)
         return NodeFailed(
-            f"{cell.name}: {cell.method} raised {told(error)} {_meanwhile(error)}"
-            f"(firing {cell.firing}, t = {self.now_ns / 1e9:.6f} s{inputs})",
+            f"{cell.name}: {cell.method} raised {told(error)} {meanwhile}"
+            f"(firing {cell.firing}, t = {self.now_ns / 1e9:.6f} s{inputs}){advice}",
             node=cell.name, input=input, seq=seq, firing=cell.firing, method=cell.method,
         )

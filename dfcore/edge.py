@@ -61,7 +61,7 @@ class End:
         return connect(self, target, edge)
 
     def __or__(self, target: Target) -> Any:
-        return connect(self, target, {}) if is_end(target) else NotImplemented
+        return connect(self, target, {}) if is_end(target) or isinstance(target, type) else NotImplemented
 
     def __repr__(self) -> str:
         return self.book.name if self.name is None else f"{self.book.name}.{self.name}"

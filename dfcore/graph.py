@@ -95,7 +95,7 @@ class Declaration(Contents):
         return connect_all(self, sources, named)
 
     def __or__(self, target: Target) -> Any:
-        return connect(self, target, {}) if is_end(target) else NotImplemented
+        return connect(self, target, {}) if is_end(target) or isinstance(target, type) else NotImplemented
 
     def connect(self, source: Target, target: Target, **edge: Any) -> Any:
         """Connect an output to an input and return the node of the target. Options as for `Node.to`."""

@@ -102,7 +102,7 @@ class Node(Live):
         return connect_all(self, sources, named)
 
     def __or__(self, target: Target) -> Any:
-        return connect(self, target, {}) if is_end(target) else NotImplemented
+        return connect(self, target, {}) if is_end(target) or isinstance(target, type) else NotImplemented
 
     def __getitem__(self, name: str) -> End:
         """The end `name`: an output or an input, by where it stands."""
@@ -133,10 +133,12 @@ class Node(Live):
             on_error: when `compute` or `flush` raises: `"stop"` (default): the run ends with NodeFailed. `"skip"`: the firing
                 ends without its records, which leaves a tombstone: a join behind it discards the set that it belongs to.
                 `"retry"`: the same inputs again; then it stops. `"emit"`: as `"skip"`, and the NodeFailed, with the exception as
-                its `__cause__`, goes to one more output, `node["error"]`, of dtype object. Counted in the report as `errors`.
+                its `__cause__`, goes to one more output, `node["error"]`, of dtype object. Counted in the report as `errors`. An
+                object of another process that cannot be loaded is no firing, and stops the run in any case.
             errors: the exceptions that this is for; `(Exception,)` by default. Others stop the run.
             retries: how often a firing is tried again; 3 by default. One that has published something is not tried again.
-            retry_delay_s: from a failure to the next try, on the run clock; 0 by default. Other nodes go on meanwhile.
+            retry_delay_s: from a failure to the next try, on the run clock; 0 by default. Other nodes go on meanwhile. Once the run
+                stops it is tried again for 5 s (in virtual time 1 s), the last time then; if that fails too the run has failed.
             arena_bytes: memory for objects that leave the process, of each output of dtype object that has a reader in another one;
                 64 MiB by default. An object must fit into it; a reader that keeps arrays holds up to two objects there.
             cost_ns: time that a firing takes in virtual time: a number, a sequence, or a function of the rng; 0 by default. It

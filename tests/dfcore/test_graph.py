@@ -8,6 +8,7 @@ import threading
 import pytest
 
 from dfcore.declared import open_blocks
+from dfcore.edge import End
 from dfcore.errors import GraphError
 from dfcore.functions import router
 from dfcore.graph import Declaration
@@ -312,6 +313,14 @@ def test_ends_connect_like_nodes():
 @pytest.mark.parametrize(
     ("wrong", "says"),
     [
+        (
+            lambda node: node | scale,
+            r"target of an edge: needed a node or an end of one, was the class scale; call it first: scale\(...\)",
+        ),
+        (
+            lambda node: End(node, None) | log,
+            r"target of an edge: needed a node or an end of one, was the class log; call it first: log\(...\)",
+        ),
         (
             lambda node: node.to(scale),
             r"target of an edge: needed a node or an end of one, was the class scale; call it first: scale\(...\)",

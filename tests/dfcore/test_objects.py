@@ -310,6 +310,7 @@ def test_an_object_that_cannot_go_is_its_writers_failure(make, error, said):
         run.step("a")
     assert ("things", error) == (caught.value.node, type(caught.value.__cause__))
     assert f"{said} while an object was pickled for another process (firing 0" in str(caught.value)
+    assert "; publish what can be pickled, or run its readers in the process of the writer" in str(caught.value)
 
 
 @pytest.mark.parametrize(("edge", "firing"), [({}, 3), ({"batch": 2}, 1), ({"window": 2}, 3)], ids=str)
@@ -322,6 +323,7 @@ def test_an_object_that_cannot_come_is_its_readers_failure(edge, firing):
             run.step("b")
     assert ("told", "value", ZeroDivisionError) == (caught.value.node, caught.value.input, type(caught.value.__cause__))
     assert f"on the way in while an object from another process was loaded (firing {firing}" in str(caught.value)
+    assert "; publish what can be loaded, or run both nodes in one process" in str(caught.value)
     assert firing == len(told.told)
 
 

@@ -176,6 +176,39 @@ def test_retry_stops_after_the_last(driver):
     assert 3 == error.value.report.nodes["attempts"].errors
 
 
+@pytest.mark.parametrize("style", ["plain", "coroutine"])
+def test_a_run_that_stops_waits_for_no_more_attempts_than_a_while(style):
+    """retry: once the run stops, what waits is tried again within the grace, and then fails; nobody waits an hour."""
+    with Graph() as graph:
+        node, out = STYLES[style](on_error="retry", retries=10**9, retry_delay_s=3600), collect()
+    emit([2], "i8").to(node).to(out)
+    with pytest.raises(NodeFailed, match=rf"{style}: compute raised Broken: 2 \(firing 0, t = 2.000000 s") as error:
+        graph.run(1, clock="virtual")
+    assert 2 == error.value.report.nodes[style].errors
+
+
+def test_a_run_that_stops_still_tries_again():
+    """retry: within the grace everything is as before: nothing is lost at the end of the duration."""
+    with Graph() as graph:
+        node, out = Attempts(3, on_error="retry", retry_delay_s=0.2), collect()
+    emit(range(2), "i8", rate_hz=2, name="source").to(node).to(out)
+    report = graph.run(1, clock="virtual")
+    assert [0, 600_000_000] == out.records["now_ns"].tolist()
+    assert 1.2 == report.duration_s
+
+
+@pytest.mark.campaign
+def test_a_stopped_run_ends_though_it_tries_again(driver):
+    """retry, by every clock."""
+    with Graph() as graph:
+        with driver.at(graph, "a"):
+            node, out = plain(on_error="retry", retries=10**9, retry_delay_s=3600), collect()
+        source = emit([2], "i8")
+    source.to(node).to(out)
+    with pytest.raises(NodeFailed, match="plain: compute raised Broken"):
+        driver.run(graph, 0.01)
+
+
 def test_a_firing_that_has_published_is_not_tried_again():
     """retry: a generator that has yielded would publish twice; it stops the run."""
     with Graph() as graph:
