@@ -101,7 +101,8 @@ class Graph(Declaration):
         Counters only grow, so a rate is the difference to the last sample: of `report.nodes["x"].firings` and
         `report.duration_s`, for example. Samples lie at whole periods of the run clock. In real time `callback` is called in a
         thread of its own; in virtual time in the thread of the run, before any firing begins at that time; in a World in a task of it, at
-        the first instant from then on at which anything happens. What it raises ends the run.
+        the first instant from then on at which anything happens. What it raises ends the run. One that blocks holds up nobody; the
+        end of the run waits 5 s for it, warns, and leaves its thread behind.
 
         Args:
             callback: None: one line per sample to `logging.getLogger("dfcore")`, level INFO.

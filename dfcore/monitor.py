@@ -41,6 +41,11 @@ class Samples:
         self._before: Report | None = None
         self.next_ns = wish.period_ns  # run clock
 
+    @property
+    def calls(self) -> str:
+        """The name of the program's function."""
+        return getattr(self._wish.callback, "__qualname__", repr(self._wish.callback))
+
     def take(self, now_ns: int) -> None:
         """Take the sample that is due, and find when the next one is. Raises DfcoreError: the program's function raised."""
         self.next_ns = (now_ns // self._wish.period_ns + 1) * self._wish.period_ns
@@ -54,8 +59,7 @@ class Samples:
         try:
             self._wish.callback(report)
         except BaseException as error:
-            name = getattr(self._wish.callback, "__qualname__", repr(self._wish.callback))
-            raise DfcoreError(f"graph {self.graph}.monitor: needed `{name}` to return, raised {told(error)}; the run was given up") from error
+            raise DfcoreError(f"graph {self.graph}.monitor: needed `{self.calls}` to return, raised {told(error)}; the run was given up") from error
 
 
 class Sampler:
@@ -68,19 +72,27 @@ class Sampler:
 
     def __init__(self, samples: Samples, clock: Callable[[], tuple[int, bool]], fail: Callable[[BaseException], None]):
         self._samples, self._clock, self._fail = samples, clock, fail
-        self._waiters, self._over, self._changed = Waiters(), False, False
+        self._waiters, self._changed = Waiters(), False
+        self.over = False  # no more samples
         self.thread = threading.Thread(target=self._work, name=f"dfcore {samples.graph} monitor", daemon=True)
 
     def start(self) -> None:
         """Begin."""
         self.thread.start()
 
-    def end(self) -> None:
-        """Take no more; a sample that is being taken is waited for."""
-        self._over = True
+    def end(self, limit_s: float) -> bool:
+        """Take no more, and wait for a sample that is being taken, for `limit_s` at most. Whether it has ended: a thread cannot be
+        killed, so one whose function blocks lives on until that returns."""
+        self.over = True
         self._waiters.wake()
         if self.thread.ident is not None:
-            self.thread.join()
+            self.thread.join(limit_s)
+        return not self.thread.is_alive()
+
+    @property
+    def calls(self) -> str:
+        """The name of the program's function."""
+        return self._samples.calls
 
     def heed(self) -> None:
         """The run was paused or resumed."""
@@ -88,12 +100,12 @@ class Sampler:
         self._waiters.wake()
 
     def _work(self) -> None:
-        while not self._over:
+        while not self.over:
             self._changed = False
             now_ns, goes = self._clock()
             left_ns = self._samples.next_ns - now_ns
             if not goes or left_ns > 0:
-                self._waiters.wait(lambda: self._over or self._changed, left_ns / 1e9 if goes else None)
+                self._waiters.wait(lambda: self.over or self._changed, left_ns / 1e9 if goes else None)
                 continue
             try:
                 self._samples.take(now_ns)

@@ -37,7 +37,7 @@ class Onlooker:
         self.contexts: Callable[[], dict[str, dict[str, Any]]] = dict
         self.opened, self.over = threading.Event(), threading.Event()
         self._memory: Memory | None = None
-        self._looking = threading.Lock()
+        self._looking = threading.RLock()  # a signal handler may look while its own thread does
 
     def begin(self, memory: Memory) -> None:
         """From here on there is something to see."""
@@ -46,6 +46,7 @@ class Onlooker:
     def end(self, leave: Callable[[], None]) -> None:
         """Nothing is to be seen any more: call `leave`, which lets the memory go, when nobody looks."""
         with self._looking:
+            self._memory = None
             leave()
             self.over.set()
         self.opened.set()
@@ -58,7 +59,7 @@ class Onlooker:
     def report_so_far(self) -> Report | None:
         """The report of a run under way; None: it is not."""
         with self._looking:
-            return self.report("running") if self.opened.is_set() and not self.over.is_set() else None
+            return self.report("running") if self.opened.is_set() and self.under_way else None
 
     def report(self, ended: str) -> Report:
         """What the counters say now. Only between `begin` and `end`."""
@@ -80,7 +81,7 @@ class Onlooker:
         """Why declared node number `declared`, or the first of its replicas, does not fire; None: the run is not under way."""
         index = next(node.index for node in self.plan.nodes if node.declared == declared)
         with self._looking:
-            if self._memory is None or self.over.is_set():
+            if self._memory is None:
                 return None
             return explain(self.plan, self._memory, index, self._moment(self._memory))
 
@@ -108,7 +109,7 @@ class Onlooker:
     def _records(self) -> int:
         """How many records were published so far, initial ones aside."""
         with self._looking:
-            if self._memory is None or self.over.is_set():
+            if self._memory is None:
                 return 0
             sight = Sight(self.plan, self._memory)
             return sum(sight.words(edge.index).head for edge in self.plan.edges if self.plan.outputs[edge.output].node >= 0)

@@ -52,7 +52,7 @@ class Params:
     Setting is atomic and may be done from any thread.
     """
 
-    __slots__ = ("_lock", "_owner", "_publish", "_set", "_specs", "_taps", "_values")
+    __slots__ = ("_lock", "_next", "_owner", "_publish", "_set", "_specs", "_taps", "_values")
 
     def __init__(self, owner: Owner, specs: Mapping[str, ParameterSpec]):
         put = object.__setattr__
@@ -60,7 +60,8 @@ class Params:
         put(self, "_specs", dict(specs))
         put(self, "_values", {name: _frozen(spec.default) for name, spec in specs.items() if not spec.required})
         put(self, "_set", {})  # parameters that the program has set, and where
-        put(self, "_lock", threading.Lock())
+        put(self, "_lock", threading.RLock())
+        put(self, "_next", [])  # settings under way: more than one if a signal handler sets while its own thread does
         put(self, "_publish", None)
         put(self, "_taps", {})  # while a run is under way: parameters that edges write, and how to look at them
 
@@ -100,11 +101,20 @@ class Params:
                            "set from inside a node", "connect an output to the parameter", place)  # fmt: skip
         new = {name: self._checked(name, value, place) for name, value in values.items()}
         with self._lock:
-            merged = {**self._values, **new}
-            if self._publish is not None:
-                self._publish(merged)
-            object.__setattr__(self, "_values", merged)
-            self._set.update(dict.fromkeys(new, place))
+            self._next.append((new, place))
+            if len(self._next) == 1:
+                self._come_into_force()
+
+    def _come_into_force(self) -> None:
+        try:
+            for new, place in self._next:  # which may grow meanwhile
+                merged = {**self._values, **new}
+                if self._publish is not None:
+                    self._publish(merged)
+                object.__setattr__(self, "_values", merged)
+                self._set.update(dict.fromkeys(new, place))
+        finally:
+            self._next.clear()
 
     def __dir__(self) -> list[str]:
         return ["update", *self._specs]

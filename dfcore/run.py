@@ -20,7 +20,7 @@ from .compiler import compile
 from .context import ContextRunner
 from .control import RunLine
 from .diagnosis import blocked
-from .errors import DfcoreError, Problem
+from .errors import DfcoreError, Problem, caller
 from .inline import ABORT, STOP, Inline, Interrupts, Orders
 from .inworld import InWorld
 from .life import needs_loop
@@ -31,7 +31,7 @@ from .replicas import instances
 from .settings import RunSettings
 from .stats import Report
 from .supervisor import Supervisor
-from .worker import Job, Tell
+from .worker import GRACE_S, Job, Tell
 
 if TYPE_CHECKING:
     from .door import Graph
@@ -42,7 +42,8 @@ class Run:
 
     def __init__(self, graph: Graph, duration_s: float | None, clock: Any, seed: int, digest: bool | None, progress: bool = False):
         if graph._running:
-            graph._refuse_change()
+            whole = graph._whole
+            raise whole._error("running", "a graph at rest to run it", "running", "wait() for the end of its run, or stop it", caller())
         self.graph, self.seed = graph, arguments.seed(seed)
         self.duration_ns = arguments.duration_ns(duration_s)
         self.world, self.clock = arguments.clock(clock)
@@ -62,7 +63,7 @@ class Run:
         self._report: Report | None = None
         self._error: BaseException | None = None
         self._settings = RunSettings()
-        self._pausing = threading.Lock()
+        self._pausing = threading.RLock()  # here and elsewhere: a signal handler may come while its own thread is inside
         wish = graph._monitored
         self._samples = None if wish is None else Samples(graph.name, wish, self.seen.report_so_far)
         self._sampler: Sampler | None = None
@@ -238,8 +239,10 @@ class Run:
             self._sampler.start()
 
     def _end_sampler(self) -> None:
-        if self._sampler is not None:
-            self._sampler.end()
+        sampler = self._sampler
+        if sampler is not None and not sampler.over and not sampler.end(GRACE_S):
+            self.warnings.append(f"graph {self.graph.name}.monitor: needed `{sampler.calls}` to return within {GRACE_S} s of the end of the "
+                                 "run, was still busy; its thread is left behind until it does")
 
     def _take_home(self, supervisor: Supervisor) -> None:
         """Results, counters of contexts and failures, when the run is over everywhere."""

@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from dfcore import DfcoreError, Emitter, Graph, GraphError, collect, emit
+from dfcore import DfcoreError, Emitter, Graph, GraphError, collect, emit, run
 from sim import World
 from tests.drivers import Driver
 
@@ -54,6 +54,51 @@ def test_coroutines_in_virtual_time_are_sampled_too():
     graph.monitor(lambda report: samples.append((report.duration_s, report.nodes["ticks"].firings)), 0.25)
     graph.run(1, clock="virtual")
     assert [(0.25, 2), (0.5, 5), (0.75, 7)] == samples[:3]  # an await that ends at 0.5 s has ended
+
+
+def test_a_function_that_blocks_does_not_hold_up_the_end(monkeypatch):
+    """The run waits for a while, then it warns by name; when the function returns at last, its thread ends."""
+    began, may_end, threads = threading.Event(), threading.Event(), []
+
+    def block(report):
+        threads.append(threading.current_thread())
+        began.set()
+        may_end.wait()
+
+    monkeypatch.setattr(run, "GRACE_S", 0.01)
+    graph = ticking(Driver("inline"), 1000)
+    graph.monitor(block, 0.001)
+    graph.start()
+    began.wait()
+    graph.stop()
+    with pytest.warns(RuntimeWarning, match="graph ticking.monitor: needed `.*block` to return within 0.01 s of the end of the run, was still"):
+        assert "stopped" == graph.wait().ended
+    may_end.set()
+    threads[0].join()
+    assert 1 == len(threads)
+
+
+def test_a_signal_handler_may_look_while_its_thread_looks():
+    """Whatever it interrupts, nothing waits for itself; once the memory of the run is let go there is nothing to see."""
+    graph, seen = ticking(Driver("inline"), 1000), []
+    graph.start()
+    eyes = graph._run.seen
+    contexts = eyes.contexts
+
+    def interrupted():
+        eyes.contexts = contexts
+        seen.append(graph.stats().ended)
+        return contexts()
+
+    eyes.contexts = interrupted
+    assert "running" == graph.stats().ended
+    assert ["running"] == seen
+    graph.stop()
+    graph.wait()
+    leave = lambda: seen.append((eyes.report_so_far(), eyes.why(0), eyes.under_way))  # noqa: E731
+    eyes.begin(object())
+    eyes.end(leave)
+    assert (None, None, False) == seen[1]
 
 
 def test_a_sample_does_not_keep_a_run_alive():

@@ -234,6 +234,22 @@ def test_threads_do_not_lose_updates():
     assert (199, 199.0) == (node.params.count, node.params.small) == (seen[-1]["count"], seen[-1]["small"])
 
 
+def test_a_signal_handler_may_set_while_its_thread_sets():
+    """Whatever it interrupts: nothing waits for itself, no value is lost, and the handler's comes into force after the other."""
+    node, seen = scale(), []
+
+    def publish(values):
+        if not seen:
+            seen.append("interrupted")
+            node.params.update(count=7, small=2)
+        seen.append((values["gain"], values["count"], values["small"]))
+
+    node.params._publish = publish
+    node.params.update(gain=5.0, small=1)
+    assert ["interrupted", (5.0, 3, 1), (5.0, 7, 2)] == seen
+    assert (5.0, 7, 2) == (node.params.gain, node.params.count, node.params.small)
+
+
 def test_params_show_themselves():
     """`dir` lists the parameters and `update`; `repr` the values."""
     node = scale(gain=2)
