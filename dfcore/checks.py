@@ -42,7 +42,7 @@ def check_part(graph: Contents) -> Problem | None:
     if graph._members.graph is None:
         return None
     whole = graph._whole.name
-    do = f"run `{whole}`, or make it outside: with top_graph(): ..."
+    do = f"run `{whole}`, or make it inside `with top_graph():`"
     return _graph_problem(graph, "part", "an outermost graph to run", f"a part of graph `{whole}`", do)
 
 

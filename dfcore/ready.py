@@ -12,10 +12,18 @@ from typing import Any
 
 import numpy as np
 
+from .declared import forget
 from .feed import Feed
 from .node import Collector, Emitter
 from .plan import Plan
 from .reading import Later, Reading, one_by_one
+
+_MOST = 2**31 - 1
+
+
+def _iterable(value: Any) -> bool:
+    """Whether it offers to be gone through; it is not asked to, for that may cost something."""
+    return not isinstance(value, np.dtype) and any(hasattr(type(value), name) for name in ("__iter__", "__getitem__"))
 
 
 class emit(Emitter):
@@ -35,6 +43,9 @@ class emit(Emitter):
 
     def __init__(self, iterable: Iterable[Any] | None = None, dtype: Any = object, **options: Any):
         super().__init__(dtype, **options)
+        if iterable is not None and not _iterable(iterable):
+            forget(self._declared)
+            raise TypeError(f"emit: needed an iterable, was {iterable!r}; give it values to play, or leave it out and put them: emit(dtype=...)")
         self.iterable = iterable
         self._played = False  # an iterator, to its end
         self._feed: Feed | None = None
@@ -119,8 +130,9 @@ class collect(Collector):
 
     def __init__(self, keep: int | None = None, **options: Any):
         super().__init__(**options)
-        if keep is not None and keep < 1:
-            raise ValueError(f"collect: needed keep >= 1, was {keep}; leave it out to keep every record")
+        if keep is not None and not (isinstance(keep, (int, np.integer)) and not isinstance(keep, bool) and 1 <= keep <= _MOST):
+            forget(self._declared)
+            raise ValueError(f"collect: needed keep as an int of 1 to {_MOST}, was {keep!r}; leave it out to keep every record")
         self._sink_keep = keep or 0
         self._sink: Any = None  # where the scheduler puts records; native
         self._kept: tuple[Any, Any] | None = None

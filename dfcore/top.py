@@ -55,4 +55,5 @@ class _Top(Graph):
 
 
 _TOP = _Top("top")
+_TOP._members.file, _TOP._members.line = "", 0  # the program did not make it
 free_nodes.discard(_TOP)

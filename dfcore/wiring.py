@@ -204,9 +204,8 @@ def _check_options(edge: Edge) -> Iterator[Problem]:
         yield edge.problem("option", 'policy "every" or "latest"', repr(policy), "choose one")
     for name in ("depth", "decimate", "batch", "window"):
         value = option(edge, name)
-        whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
-        if name in edge.options and value is not EDGE_OPTIONS[name] and not (whole and 1 <= value <= _MAX_COUNT):
-            yield edge.problem("option", f"{name} as an int of at least 1", repr(value), f"leave {name} out for the default")
+        if name in edge.options and value is not EDGE_OPTIONS[name] and not _counts(value):
+            yield edge.problem("option", f"{name} as an int of 1 to {_MAX_COUNT}", repr(value), f"leave {name} out for the default")
     partial = option(edge, "partial")
     if not isinstance(partial, (bool, np.bool_)):
         yield edge.problem("option", "partial True or False", repr(partial), "")
@@ -245,7 +244,7 @@ def _check_combination(item: Wire) -> Iterator[Problem]:
                 found, do = f'"latest" and {name}={option(edge, name)!r}', f"leave {name} out, or policy"
                 yield edge.problem("option", f'policy "every" beside {name}', found, do)
     for name in ("batch", "window"):
-        if hasattr(target.node, "_sink_keep") and option(edge, name) != EDGE_OPTIONS[name]:
+        if hasattr(target.node, "_sink_keep") and _counts(option(edge, name)) and option(edge, name) != EDGE_OPTIONS[name]:
             found, do = f"{name}={option(edge, name)!r}", f"leave {name} out: it keeps every record as it is"
             yield edge.problem("option", f"single records into `{target.name}`", found, do)
     if option(edge, "on_stale") == "safe" and not hasattr(target.node, "safe"):
@@ -253,11 +252,16 @@ def _check_combination(item: Wire) -> Iterator[Problem]:
         yield edge.problem("option", needed, "none", do)
 
 
+def _counts(value: Any) -> bool:
+    """Whether an option is a number of records."""
+    return isinstance(value, (int, np.integer)) and not isinstance(value, bool) and 1 <= int(value) <= _MAX_COUNT
+
+
 def _check_relay(item: Wire) -> Iterator[Problem]:
     """`merge` and `share` pass on records as they are, and `share` gives each to a reader with room, which waits for no other."""
     edge = item.edge
     for name in ("batch", "window") if item.target.passes_on else ():
-        if option(edge, name) != EDGE_OPTIONS[name]:
+        if _counts(option(edge, name)) and option(edge, name) != EDGE_OPTIONS[name]:
             found, do = f"{name}={option(edge, name)!r}", f"put {name} on the edge behind it"
             yield edge.problem("option", f"single records into `{item.target.name}`, which passes them on", found, do)
     if item.target.node._fires == ANY and option(edge, "max_age_s") is not None:
@@ -266,7 +270,7 @@ def _check_relay(item: Wire) -> Iterator[Problem]:
     if item.source.node._fires == ONE and (item.policy != EVERY or option(edge, "on_full") not in (None, "wait")):
         kind = f"on_full={option(edge, 'on_full')!r}" if item.policy == EVERY else f"policy {item.policy!r}"
         found = kind if not item.is_parameter else f"the parameter `{item.spec.name}`"
-        do = "leave it out: a reader that drops always has room"
+        do = f"{'connect it to an input' if item.is_parameter else 'leave it out'}: a reader that never waits takes every record"
         yield edge.problem("option", f"an edge that waits behind `{item.source.name}`", found, do)
 
 

@@ -95,7 +95,7 @@ def test_a_signal_handler_may_look_while_its_thread_looks():
     assert ["running"] == seen
     graph.stop()
     graph.wait()
-    leave = lambda: seen.append((eyes.report_so_far(), eyes.why(0), eyes.under_way))  # noqa: E731
+    leave = lambda: seen.append((eyes.report_so_far(), eyes.why(0), eyes.under_way))
     eyes.begin(object())
     eyes.end(leave)
     assert (None, None, False) == seen[1]

@@ -43,10 +43,20 @@ def test_keep_holds_the_last(keep):
     assert 4 == out.latest
 
 
-def test_keep_of_nothing_is_refused():
-    """A sentence, not a surprise."""
-    with pytest.raises(ValueError, match="keep >= 1"):
-        collect(0)
+@pytest.mark.parametrize("keep", [0, -1, True, 2.5, "3", 1 << 40])
+def test_keep_is_a_number_of_records(keep):
+    """A sentence, not a surprise; and no node."""
+    with Graph() as graph, pytest.raises(ValueError, match="collect: needed keep as an int of 1 to 2147483647, was "):
+        collect(keep)
+    assert [] == graph.nodes
+
+
+@pytest.mark.parametrize("iterable", [5, np.float64, np.dtype("f8"), len])
+def test_what_cannot_be_played_is_refused(iterable):
+    """Where it is written, and no node is made; a dtype stands behind its name."""
+    with Graph() as graph, pytest.raises(TypeError, match=r"emit: needed an iterable, was .*emit\(dtype=...\)"):
+        emit(iterable)
+    assert [] == graph.nodes
 
 
 def test_before_a_run_there_is_nothing():

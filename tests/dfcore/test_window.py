@@ -157,8 +157,8 @@ def test_what_a_window_does_not_go_with():
     assert ['policy "every" beside window'] == refusals(window=3, policy="latest")
     assert ["batch beside partial"] == refusals(partial=True)
     assert ["partial True or False"] == refusals(partial=1.5, batch=2)
-    assert ["window as an int of at least 1"] == refusals(window=0)
-    assert ["window as an int of at least 1"] == refusals(window="3")
+    assert ["window as an int of 1 to 2147483647"] == refusals(window=0)
+    assert ["window as an int of 1 to 2147483647"] == refusals(window="3")
     assert ['policy "every" beside batch', 'policy "every" beside partial'] == refusals(batch=2, partial=True, policy="latest")
 
 
