@@ -37,10 +37,6 @@ from dfcore._sink cimport Sink
 from dfcore._turns cimport Turns
 
 
-cdef extern from "Python.h":
-    object PyObject_Vectorcall(PyObject *callable, PyObject **args, size_t nargsf, PyObject *kwnames)
-    size_t PY_VECTORCALL_ARGUMENTS_OFFSET
-
 cdef object SKIP_RESULT = SKIP  # C globals: compared at every firing
 cdef object STOP_RESULT = STOP
 
@@ -107,11 +103,14 @@ cdef class Cell:
         self.names = tuple([p.name for p in declared.parameters])
         self.values = [_frozen(p.value) for p in declared.parameters]
         self.nvalues = len(self.values)
-        self.inputs = <PyObject **>PyMem_Calloc(self.ninputs + 1, sizeof(void *))
-        self.outputs = <PyObject **>PyMem_Calloc(self.noutputs + 1, sizeof(void *))
-        self.arguments = <PyObject **>PyMem_Calloc(1 + self.ninputs + self.nvalues, sizeof(void *))
-        if not (self.inputs and self.outputs and self.arguments):
-            raise MemoryError
+        cdef int pointers = 2 * self.ninputs + self.noutputs + 1 + self.nvalues
+        self.inputs = &self.few[0]
+        if pointers > FEW_POINTERS:
+            self.inputs = <PyObject **>PyMem_Calloc(pointers, sizeof(void *))
+            if not self.inputs:
+                raise MemoryError
+        self.outputs = self.inputs + self.ninputs
+        self.arguments = self.outputs + self.noutputs
         for i in range(self.ninputs):
             self.inputs[i] = <PyObject *>inputs[i]
         for i in range(self.noutputs):
@@ -157,46 +156,36 @@ cdef class Cell:
             self.style, self.compute = STYLES[declared.style], node._compute()
 
     def __dealloc__(self):
-        PyMem_Free(self.inputs)
-        PyMem_Free(self.outputs)
-        PyMem_Free(self.arguments)
+        if self.inputs != &self.few[0]:
+            PyMem_Free(self.inputs)
 
     cdef int refresh(self) except -1:
         """Put the newest parameter values in force."""
         cdef ParameterInput parameter
+        cdef int i
         for parameter in self.parameters:
             parameter.refresh(self.values)
+        for i in range(self.nvalues):
+            self.arguments[1 + self.ninputs + i] = <PyObject *>self.values[i]
         return 0
 
-    cdef bint take(self, int64_t now_ns) except -1:
-        """Take this firing's records. Returns False if one of them was too old: then none is in hand."""
+    cdef int take(self, int64_t now_ns) except -1:
+        """Take this firing's records."""
         cdef int i
-        cdef int64_t origin
-        self.now_ns, self.rng_used = now_ns, False
-        self.origin_ns, self.child = NO_ORIGIN, 0
+        self.forget_before(now_ns)
         if self.on_error is not None:
             self.on_error.begin()
-        self.meta, self.carried = None, False
-        self.counters.last_firing = self.firing
         if self.style == RELAY:
-            self.take_one(now_ns)
-            return True
+            return self.take_one(now_ns)
         for i in range(self.ninputs):
             if (<Input>self.inputs[i]).held == NULL:
                 (<Input>self.inputs[i]).take(now_ns)
-            if not (<Input>self.inputs[i]).feedback:
-                origin = NO_ORIGIN if (<Input>self.inputs[i]).from_initial else (<Input>self.inputs[i]).held.origin_ns
-                if origin != NO_ORIGIN and (self.origin_ns == NO_ORIGIN or origin < self.origin_ns):
-                    self.origin_ns = origin
-            self.carried |= (<Input>self.inputs[i]).carries
-            self.arguments[1 + i] = (<Input>self.inputs[i]).argument
+            self.put_argument(i)
         if self.origin_ns == NO_ORIGIN:
             self.origin_ns = now_ns
         if self.nvalues:
             self.refresh()
-            for i in range(self.nvalues):
-                self.arguments[1 + self.ninputs + i] = <PyObject *>self.values[i]
-        return True
+        return 0
 
     cdef int take_one(self, int64_t now_ns) except -1:
         """Have the record in hand that goes on, and keep its time."""
@@ -227,10 +216,7 @@ cdef class Cell:
             return None
         if self.flushing:
             return self.compute()
-        return PyObject_Vectorcall(
-            <PyObject *>self.compute, &self.arguments[1], <size_t>self.ninputs | PY_VECTORCALL_ARGUMENTS_OFFSET,
-            <PyObject *>self.names if self.nvalues else NULL,
-        )
+        return self.call_compute()
 
     cdef int deliver(self, object result) except -1:
         """Put what user code returned into slots, unpublished. Returns PUBLISHED, STOPPED or 0 (nothing to publish)."""

@@ -24,9 +24,8 @@ typedef struct {
 } df_histogram;
 
 typedef struct {
-    uint64_t firings, errors, deadline_misses, overruns, skipped_firings;
-    uint64_t busy_ticks, wait_input_ticks, wait_room_ticks;
-    uint64_t state, in_flight, last_firing, blocked_edge, waiting_edge, pace, began_ticks, blocked_bytes;
+    uint64_t firings, in_flight, last_firing, began_ticks, busy_ticks, wait_input_ticks, wait_room_ticks, blocked_edge; // each firing
+    uint64_t errors, deadline_misses, overruns, skipped_firings, state, waiting_edge, pace, blocked_bytes;
     uint64_t suspended, spare[7];
     df_histogram lateness, duration;
 } df_node_counters;

@@ -23,7 +23,7 @@ from libc.string cimport memcpy, memset
 
 from .declared import ONLY_OUTPUT
 from .errors import DtypeError, RecordLost
-from .plan import KEEP
+from .plan import KEEP, PARAMETER
 from .signature import out_of_bounds
 
 from dfcore._arena cimport df_arena_init
@@ -73,13 +73,9 @@ from dfcore._window cimport Window
 POLICIES = {"wait": DF_WAIT, "error": DF_WAIT, "drop_new": DF_DROP_NEW, "drop_oldest": DF_DROP_OLDEST}
 STALE_ACTIONS = {"safe": 0, "skip": 1, "error": 2}
 
-cdef extern from "Python.h":
-    PyObject *PyList_GET_ITEM(object list, Py_ssize_t i)  # borrowed
-    void PyList_SET_ITEM(object list, Py_ssize_t i, object value)  # steals, and forgets what was there
-    Py_ssize_t Py_REFCNT(PyObject *thing)
 
-cdef enum:
-    LINE = 64
+cdef extern from "Python.h":
+    Py_ssize_t Py_REFCNT(PyObject *thing)
 
 
 cdef str output_name(plan, output):
@@ -163,7 +159,7 @@ cdef class Output:
         self.zero = plan.nodes[output.node].zero if output.node >= 0 else True
         self.ends = <df_end *>PyMem_Calloc(n + 1, sizeof(df_end))
         self.losses = <df_writer_counters **>PyMem_Calloc(n + 1, sizeof(void *))
-        self.readers = <int *>PyMem_Calloc(n + 1, sizeof(int))
+        self.readers = &self.few[0] if n <= FEW else <int *>PyMem_Calloc(n, sizeof(int))
         self.contexts = <df_context_words **>PyMem_Calloc(n + 1, sizeof(void *))
         self.fds = <int *>PyMem_Calloc(n + 1, sizeof(int))
         self.views = <PyObject **>PyMem_Calloc(output.slots, sizeof(void *))
@@ -175,7 +171,8 @@ cdef class Output:
         local = all(edge.node in positions for edge in edges)
         if df_writer_init(&self.writer, ring, self.ends, n, want_of(plan, memory, index), local):
             raise MemoryError
-        self.writer.spare = <df_reader_words *>(base(memory, 0) + <Py_ssize_t>plan.layout.outputs[index].spare)
+        if any([edge.policy == PARAMETER for edge in edges]):  # the program may look at its value by a tap
+            self.writer.spare = <df_reader_words *>(base(memory, 0) + <Py_ssize_t>plan.layout.outputs[index].spare)
         self._find_readers(plan, memory, edges, positions, eventfds)
         if self.format.kind == OBJECT:
             self._find_sender(plan, memory, edges, eventfds)
@@ -237,7 +234,8 @@ cdef class Output:
         df_writer_free(&self.writer)
         PyMem_Free(self.ends)
         PyMem_Free(self.losses)
-        PyMem_Free(self.readers)
+        if self.readers != &self.few[0]:
+            PyMem_Free(self.readers)
         PyMem_Free(self.contexts)
         PyMem_Free(self.fds)
         PyMem_Free(self.views)
@@ -294,15 +292,11 @@ cdef class Output:
 
         Raises ValueError: it is larger than the arena; RecordLost; and what its parts raise when they are pickled.
         """
-        cdef PyObject *before
         cdef df_slot_header *header
         self.loan()
         header = <df_slot_header *>self.header
         if self.shared:
-            before = PyList_GET_ITEM(self.values, self.writer.loaned)
-            Py_INCREF(value)
-            PyList_SET_ITEM(self.values, self.writer.loaned, value)
-            Py_DECREF(<object>before)
+            self.keep_value(<PyObject *>value)
             if header.carries or meta is not None:
                 self.values[self.writer.ring.nslots + self.writer.loaned] = meta
         header.carries = meta is not None
@@ -396,20 +390,6 @@ cdef class Output:
             self.values[self.writer.loaned] = None
             (<df_slot_header *>self.header).carries = 0
         return 0
-
-    cdef void publish(self, int64_t now_ns, int64_t origin_ns, uint64_t firing) noexcept:
-        """Make the slot in hand the newest record, and wake the contexts that sleep for it."""
-        cdef df_slot_header *header = <df_slot_header *>self.header
-        header.publish_ns = now_ns
-        header.origin_ns = origin_ns
-        header.firing = firing
-        if self.gaps:
-            self._say_kind(header)
-        df_publish(&self.writer)
-        self.header = NULL
-        self.looked_up = False
-        if self.ncontexts:
-            self.ring()
 
     cdef void _say_kind(self, df_slot_header *header) noexcept:
         cdef uint32_t i
@@ -512,6 +492,8 @@ cdef class Input:
         self.digest_word, self.first_counters = &self.counters.digest, self.counters
         self.ratio, self.taking_turns = edge.batch * edge.decimate, plan.nodes[edge.node].replicas > 1
         self.careful = self.gaps or self.taking_turns
+        self.here = self.format.kind == OBJECT and self.receiver is None and self.window is None
+        self.simple = self.receiver is None and self.window is None and not self.batch
         if self.batch:
             self._make_batch(output.dtype)
 
@@ -592,7 +574,7 @@ cdef class Input:
 
     cdef void pass_slot(self, df_slot_header *header) noexcept:
         """Pass over the slot at the front, uncounted."""
-        self._measure()
+        self.measure()
         self.note_last(header)
         self.free_room(df_pass(&self.reader))
 
@@ -611,7 +593,7 @@ cdef class Input:
 
     def add_rings(self, list others, bint in_turn):
         """The writer is replicated: `others` are the ends of its other rings, in order of instances."""
-        self.rings, self.in_turn, self.careful = [None, *others], in_turn, True
+        self.rings, self.in_turn, self.careful, self.simple = [None, *others], in_turn, True, False
 
     def writers(self):
         """Positions of the writing cells in this scheduler."""
@@ -659,6 +641,7 @@ cdef class Input:
         self.memory, other.memory = other.memory, self.memory
         self.counters, other.counters = other.counters, self.counters
         self.receiver, other.receiver = other.receiver, self.receiver
+        self.here, other.here = other.here, self.here
         self.context, other.context = other.context, self.context
         self.index, other.index = other.index, self.index
         self.fd, other.fd = other.fd, self.fd
@@ -725,14 +708,9 @@ cdef class Input:
                 self.initial_taken += 1
                 self.counters.initial_taken = self.initial_taken
             else:
-                self._measure()
+                self.measure()
                 self.note_last(<df_slot_header *>df_slot(&self.reader.ring, df_take(&self.reader)))
                 self.free_room(df_release(&self.reader))
-
-    cdef void _measure(self) noexcept:
-        cdef uint64_t high = self.reader.seen - self.reader.tail
-        if high > self.counters.high_water and not self.latest:
-            self.counters.high_water = high
 
     cdef int fill(self) except -1:
         """Copy records, as they come, into the batch's own memory and give their slots back at once (RULES 17)."""
@@ -781,11 +759,7 @@ cdef class Input:
             self.initial_taken += 1
             self.counters.initial_taken = self.initial_taken
             return header
-        self._measure()
-        slot[0] = df_take(&self.reader)
-        header = <df_slot_header *>df_slot(&self.reader.ring, slot[0])
-        self.counters.last_seq = header.seq
-        return header
+        return self.take_front(slot)
 
     cdef int take(self, int64_t now_ns) except -1:
         """Have the next record in hand: `argument` is what user code gets. Call only if `ready`."""
@@ -793,20 +767,16 @@ cdef class Input:
         cdef df_slot_header *header
         if self.batch:
             return self.hand_over_batch()
+        if self.initial_taken == self.initial_count:
+            return self.take_record(now_ns)
         header = self._next(&slot)
-        self.from_initial = slot < 0
-        self.held = header
-        self.carries = header.carries
-        if slot >= 0:
-            self.last_origin_ns = header.origin_ns
-            df_histogram_add(&self.counters.age, now_ns - header.origin_ns)
+        self.from_initial, self.held, self.carries = True, header, header.carries
         self._digest(header)
         return self.hand_over(header, slot)
 
     cdef int hand_over(self, df_slot_header *header, int32_t slot) except -1:
         cdef object value
         cdef Slot memory
-        self.owned = False
         if self.apart:
             return 0 if self.bare else self.hand_over_window(header, slot)
         if self.format.kind == SCALAR:
@@ -814,14 +784,8 @@ cdef class Input:
         elif self.format.kind == OBJECT:
             if slot < 0:
                 value = self.initial_values[self.initial_taken - 1]
-            elif self.receiver is None:
-                self.argument = PyList_GET_ITEM(self.values, slot)  # nobody writes it while the slot is in hand
-                return 0
             else:
                 value = self.receiver.receive(header, self.own or not df_can_keep(&self.reader))
-        elif slot >= 0 and self.views[slot] != NULL:
-            self.argument = self.views[slot]
-            return 0
         else:
             memory = new_slot(<char *>header + LINE, self.format.itemsize, True, self.memory)
             value = self.format.view(memory, self.name)
@@ -921,6 +885,8 @@ cdef class Input:
         cdef PyObject *argument = self.argument
         if self.held == NULL:
             return 0
+        if taken and self.simple and not self.from_initial:
+            return self.give_back()
         if self.rings is not None and slot >= 0:
             self.note_last(self.held)
         self.held, self.argument = NULL, NULL

@@ -4,6 +4,10 @@
 from cpython.object cimport PyObject, PyTypeObject
 from libc.stdint cimport uint64_t
 
+cdef extern from "Python.h":
+    Py_ssize_t Py_REFCNT(PyObject *thing) noexcept
+    bint PyObject_TypeCheck(PyObject *thing, PyTypeObject *type) noexcept
+
 ctypedef void (*release_t)(void *arg) noexcept
 
 cdef enum:  # kinds of dtype, one rule of values each
@@ -96,4 +100,15 @@ cdef class Record:
     cdef object in_place(self, object operation, object other)
 
 
-cdef int extra_references(PyObject *view) noexcept
+cdef inline int extra_references(PyObject *view) noexcept:
+    """How many references there are to `view`, or to what was handed out of it, beside the one that the engine holds."""
+    cdef Py_ssize_t extra = Py_REFCNT(view) - 1
+    cdef PyObject *inner
+    if PyObject_TypeCheck(view, <PyTypeObject *>Record):
+        inner = <PyObject *>(<Record>view).root
+        if inner != <PyObject *>None:
+            extra += Py_REFCNT(inner) - 1
+        inner = <PyObject *>(<Record>view).elements
+        if inner != <PyObject *>None:
+            extra += Py_REFCNT(inner) - 1
+    return <int>extra

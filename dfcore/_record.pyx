@@ -34,10 +34,6 @@ from dfcore import dtypes, values
 from dfcore._scalar cimport characters_of, code_of, load_scalar, python_value, store_scalar
 from dfcore.errors import DtypeError
 
-cdef extern from "Python.h":
-    Py_ssize_t Py_REFCNT(PyObject *) noexcept
-    bint PyObject_TypeCheck(PyObject *, PyTypeObject *) noexcept
-
 cdef extern from "_digest.h" nogil:
     uint64_t df_digest(const char *data, size_t size, uint64_t h)
 
@@ -840,20 +836,6 @@ def restore(dtype, data):
 
 
 # ------------------------------------------------------------------------------------------------------------- kept or not
-
-
-cdef int extra_references(PyObject *view) noexcept:
-    """How many references there are to `view`, or to what was handed out of it, beside the one that the engine holds."""
-    cdef Py_ssize_t extra = Py_REFCNT(view) - 1
-    cdef PyObject *inner
-    if PyObject_TypeCheck(view, <PyTypeObject *>Record):
-        inner = <PyObject *>(<Record>view).root
-        if inner != <PyObject *>None:
-            extra += Py_REFCNT(inner) - 1
-        inner = <PyObject *>(<Record>view).elements
-        if inner != <PyObject *>None:
-            extra += Py_REFCNT(inner) - 1
-    return <int>extra
 
 
 def kept(list holder):

@@ -147,14 +147,15 @@ typedef struct {
     df_reader_words *words;
     uint64_t depth, tail; /* tail = copy of the word (RULES 30) */
     int policy;
+    uint8_t gone;
     df_ring own; /* DF_DROP_NEW: the edge's index over the slots of the output */
     uint64_t own_head, own_reclaimed;
     uint64_t dropped; /* refused (DF_DROP_NEW) or taken away (DF_DROP_OLDEST) by this writer */
-    uint8_t gone;
 } df_end;
 
 /* States: without a loan, with a loan, closed. `free` is a stack of slots that nobody can reach any more; `aside` are slots
- * that only a lease keeps; `refs` counts the indices that show a slot. Slots of seq <= reclaimed are given back. */
+ * that only a lease keeps; `refs` counts the indices that show a slot, where there is more
+ * than one (nown > 0). Slots of seq <= reclaimed are given back. */
 typedef struct {
     df_ring ring;
     uint64_t head, reclaimed, room_until;
@@ -230,7 +231,7 @@ static inline void df_reclaim(df_writer *w, uint32_t slot, uint32_t nleased) {
 
 static inline void df_hide(df_writer *w, const df_ring *ring, uint32_t entry, uint32_t nleased) {
     uint32_t slot = DF_LOAD(&ring->index[entry], relaxed); // pairs with nothing: the writer's own word
-    if (--w->refs[slot] == 0) df_reclaim(w, slot, nleased);
+    if (!w->nown || --w->refs[slot] == 0) df_reclaim(w, slot, nleased);
 }
 
 static inline void df_reclaim_own(df_writer *w, uint32_t nleased) {
@@ -258,8 +259,7 @@ static inline int df_refresh_alone(df_writer *w) {
     while (w->reclaimed < e->tail && w->reclaimed + 1 < w->head) {
         w->reclaimed++;
         w->reclaimed_entry = df_next_entry(&w->ring, w->reclaimed_entry);
-        uint32_t slot = DF_LOAD(&w->ring.index[w->reclaimed_entry], relaxed); // pairs with nothing: the writer's own word
-        if (--w->refs[slot] == 0) w->free[w->nfree++] = slot;
+        w->free[w->nfree++] = DF_LOAD(&w->ring.index[w->reclaimed_entry], relaxed); // pairs with nothing: the writer's own word
     }
     return 1;
 }
@@ -316,11 +316,7 @@ static inline void df_offer(df_writer *w, df_end *e, uint32_t slot) {
 
 static inline void df_writer_free(df_writer *w) {
     free(w->free);
-    free(w->aside);
-    free(w->leased);
-    free(w->refs);
-    w->free = w->aside = w->leased = NULL;
-    w->refs = NULL;
+    w->free = NULL;
 }
 
 /* The slots that the indices show, from shared memory alone: a writer that died may be followed by another. Everything else
@@ -348,14 +344,11 @@ static inline void df_recover(df_writer *w) {
 static inline int df_writer_init(df_writer *w, df_ring ring, df_end *ends, uint32_t nends, df_want_words *want, uint8_t local) {
     assert(ring.entries >= 2 && ring.nslots >= df_slots_needed(ends, nends, 0));
     *w = (df_writer){.ring = ring, .ends = ends, .nends = nends, .want = want, .local = local, .loaned = -1};
-    w->free = malloc(sizeof(uint32_t) * ring.nslots);
-    w->aside = malloc(sizeof(uint32_t) * ring.nslots);
-    w->leased = malloc(sizeof(uint32_t) * DF_LEASES * ((size_t)nends + 1));
-    w->refs = calloc(ring.nslots, sizeof(uint16_t));
-    if (!w->free || !w->aside || !w->leased || !w->refs) {
-        df_writer_free(w);
-        return -1;
-    }
+    w->free = calloc(3 * (size_t)ring.nslots + DF_LEASES * ((size_t)nends + 1), sizeof(uint32_t)); // one block: few cache lines
+    if (!w->free) return -1;
+    w->refs = (uint16_t *)(w->free + ring.nslots);
+    w->aside = w->free + 2 * (size_t)ring.nslots;
+    w->leased = w->aside + ring.nslots;
     w->head = DF_LOAD(&ring.words->head, relaxed); // pairs with nothing: the writer's own word
     for (uint32_t i = 0; i < nends; i++) {
         df_end *e = &ends[i];
@@ -446,7 +439,7 @@ static inline void df_publish(df_writer *w) {
     header->seq = ++w->head;
     header->cdr[0] = 0, header->cdr[1] = 1, header->cdr[2] = 0, header->cdr[3] = 0;
     w->loaned = -1;
-    w->refs[slot] = 1;
+    if (w->nown) w->refs[slot] = 1;
     w->head_entry = df_next_entry(&w->ring, w->head_entry);
     if (w->local) {
         DF_STORE(&w->ring.index[w->head_entry], slot, relaxed); // same thread

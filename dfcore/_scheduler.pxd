@@ -97,6 +97,7 @@ cdef class Scheduler:
     cdef int watch(self, Cell cell) except -1
     cdef int64_t _due(self, Input end) except? -2
     cdef int fire(self, Cell cell) except -1
+    cdef int fire_plain(self, Cell cell) except -1
     cdef int launch_firing(self, Cell cell) except -1
     cdef int begin(self, Cell cell) except -1
     cdef int pace_grid(self, Cell cell) except -1
@@ -120,6 +121,7 @@ cdef class Scheduler:
     cdef int _cut(self, Cell cell) except -1
     cdef int call_safe(self, Cell cell) except -1
     cdef int _give_back(self, Cell cell) except -1
+    cdef void _wake_writer(self, int position) noexcept
     cdef void _wake_writers(self, Cell cell) noexcept
     cdef void _wake_replicas(self, Input end) noexcept
     cdef void _gather(self, Cell cell) noexcept

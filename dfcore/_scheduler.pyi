@@ -9,6 +9,8 @@ from .plan import Plan
 
 class Unstarted(DfcoreError): ...
 
+def allow_plain(allowed: bool) -> None: ...
+
 @final
 class Scheduler:
     cells: list[Cell]

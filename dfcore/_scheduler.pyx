@@ -23,6 +23,7 @@ from libc.stdlib cimport free
 
 from .errors import DfcoreError, NodeFailed, RecordLost, Stopped, told
 from .plan import PAUSED
+from .sentinels import SKIP, STOP
 
 from dfcore._bell cimport df_ticks
 from dfcore._cell cimport (
@@ -45,6 +46,7 @@ from dfcore._ends cimport NEVER, NO_ORIGIN, Input, Output, df_histogram_add
 from dfcore._onerror cimport EMIT_ERROR, TRY_AGAIN
 from dfcore._joins cimport OVER, READY
 from dfcore._parameters cimport ParameterInput
+from dfcore._plain cimport is_plain, plain_ready, take_plain
 from dfcore._ring cimport (
     DF_CLOSING,
     DF_TOMBSTONE,
@@ -86,11 +88,22 @@ cdef enum:
 
 cdef object NOTHING_MORE = object()
 
+cdef bint PLAIN_ALLOWED = True
+
+cdef PyObject *SKIP_RESULT = <PyObject *>SKIP  # C globals: compared at every firing
+cdef PyObject *STOP_RESULT = <PyObject *>STOP
+
 #: States of a node in its counters, as in `counters.py`.
 cdef enum:
     RUNNING = 2
     ENDED = 3
     FAILED = 5
+
+
+def allow_plain(bint allowed):
+    """For the test of `_plain.pxd`: whether schedulers made from now on fire plain cells the short way."""
+    global PLAIN_ALLOWED
+    PLAIN_ALLOWED = allowed
 
 
 class Unstarted(DfcoreError):
@@ -163,6 +176,7 @@ cdef class Scheduler:
             edges += [e for e in plan.outputs[declared.settings].edges if plan.edges[e].node == index]
         parameters = [ParameterInput(plan, memory, e, names, positions, eventfds) for e in edges]
         cell = Cell(plan, memory, index, position, node, inputs, outputs, parameters, turns, seed)
+        cell.plain = PLAIN_ALLOWED and is_plain(cell)
         self.cells.append(cell)
         if turns is not None:
             self.turn_cells.append(cell)
@@ -312,12 +326,12 @@ cdef class Scheduler:
         """Virtual time has moved, and a coroutine may finish before the table is asked again."""
         self.now_ns = now_ns
 
-    cdef void mark(self, int position) noexcept:
+    cdef inline void mark(self, int position) noexcept:
         self.dirty[position >> 6] |= <uint64_t>1 << (position & 63)
         if (position >> 6) < self.low:
             self.low = position >> 6
 
-    cdef void mark_readers(self, Output output) noexcept:
+    cdef inline void mark_readers(self, Output output) noexcept:
         cdef int i
         for i in range(output.nreaders):
             self.mark(output.readers[i])
@@ -559,6 +573,8 @@ cdef class Scheduler:
     cdef bint ready(self, Cell cell) except -1:
         """L3. A node whose last firing is behind it is ended here."""
         self.current = <PyObject *>cell
+        if cell.plain and plain_ready(cell):
+            return True
         if cell.withheld:
             return cell.has_blocks()
         if cell.busy or cell.ended:
@@ -907,6 +923,8 @@ cdef class Scheduler:
     cdef int fire(self, Cell cell) except -1:
         """One firing, or one resumption of a generator. A coroutine's goes on by itself and comes back to `resolve`."""
         self.current = <PyObject *>cell
+        if cell.plain:
+            return self.fire_plain(cell)
         if cell.withheld:
             return self.release_withheld(cell)
         if cell.unsafe:
@@ -925,6 +943,21 @@ cdef class Scheduler:
         if cell.style == GENERATOR:
             return self.resume(cell)
         return self.launch_firing(cell)
+
+    cdef int fire_plain(self, Cell cell) except -1:
+        """`fire` for a plain firing (`_plain.pxd`)."""
+        cell.busy = True
+        cell.counters.in_flight = 1
+        self.occupied[cell.context] = self.virtual
+        take_plain(cell, self.now_ns)
+        cell.ready_ns = self.now_ns
+        self._count_wait(cell)
+        result = cell.call_compute()
+        if <PyObject *>result != STOP_RESULT and <PyObject *>result != SKIP_RESULT:
+            if cell.noutputs == 0 or (cell.noutputs == 1 and not cell.carried and cell.meta is None
+                                      and (<Output>cell.outputs[0]).put_plain(<PyObject *>result)):
+                return self.complete(cell)
+        return self.settle(cell, result)
 
     cdef int launch_firing(self, Cell cell) except -1:
         self.occupied[cell.context] = False  # an await holds the node, not its context
@@ -965,7 +998,7 @@ cdef class Scheduler:
                 since = max(since, (<Input>cell.inputs[i]).held.publish_ns)
         return self.now_ns if since < 0 else min(max(since, cell.idle_ns), self.now_ns)
 
-    cdef void _count_wait(self, Cell cell) noexcept:
+    cdef inline void _count_wait(self, Cell cell) noexcept:
         """What the time since its last firing was spent on. The end of one firing is the start of the next: no clock is read."""
         cell.start_ticks = cell.counters.began_ticks = self.ticks
         if cell.waited_room:
@@ -1123,7 +1156,7 @@ cdef class Scheduler:
             return self.end(cell)
         return self.rearm(cell, now_ns)
 
-    cdef int publish(self, Cell cell, int64_t now_ns) except -1:
+    cdef inline int publish(self, Cell cell, int64_t now_ns) except -1:
         cdef int i
         for i in range(cell.noutputs):
             if (<Output>cell.outputs[i]).header != NULL:
@@ -1131,28 +1164,38 @@ cdef class Scheduler:
                 self.mark_readers(<Output>cell.outputs[i])
         return 0
 
-    cdef int _give_back(self, Cell cell) except -1:
+    cdef inline int _give_back(self, Cell cell) except -1:
         """Tails move; whoever was blocked on that room becomes a candidate."""
-        cell.release(True)
-        self._wake_writers(cell)
+        cdef int i
+        if not cell.plain:
+            cell.release(True)
+            self._wake_writers(cell)
+            return 0
+        for i in range(cell.ninputs):
+            if (<Input>cell.inputs[i]).from_initial:
+                (<Input>cell.inputs[i]).release(True)
+            else:
+                (<Input>cell.inputs[i]).give_back()
+            self._wake_writer((<Input>cell.inputs[i]).writer)
         return 0
+
+    cdef inline void _wake_writer(self, int position) noexcept:
+        if position >= 0 and (<Cell>self.table[position]).counters.blocked_edge:
+            self.mark(position)
 
     cdef void _wake_writers(self, Cell cell) noexcept:
         """There may be room again for those who write to `cell`."""
-        cdef int i, writer
+        cdef int i
         for i in range(cell.ninputs):
             if (<Input>cell.inputs[i]).rings is not None:
                 self._wake_replicas(<Input>cell.inputs[i])
-            writer = (<Input>cell.inputs[i]).writer
-            if writer >= 0 and (<Cell>self.table[writer]).counters.blocked_edge:
-                self.mark(writer)
+            self._wake_writer((<Input>cell.inputs[i]).writer)
 
     cdef void _wake_replicas(self, Input end) noexcept:
         for position in end.writers():
-            if (<Cell>self.table[<int>position]).counters.blocked_edge:
-                self.mark(position)
+            self._wake_writer(position)
 
-    cdef int judge(self, Cell cell, int64_t now_ns) except -1:
+    cdef inline int judge(self, Cell cell, int64_t now_ns) except -1:
         """Durations and deadlines. Decisions use the clock; the tick counter is for statistics."""
         cdef uint64_t ticks = self.ticks - cell.start_ticks
         cell.counters.busy_ticks += ticks
@@ -1167,7 +1210,7 @@ cdef class Scheduler:
                                    f"was {(now_ns - cell.ready_ns) / 1e9:.6f} s")
         return 0
 
-    cdef int rearm(self, Cell cell, int64_t now_ns) except -1:
+    cdef inline int rearm(self, Cell cell, int64_t now_ns) except -1:
         """See to it that the cell is asked again: by its timer, its inputs, or at once."""
         cdef int i
         if cell.asked:
@@ -1177,8 +1220,7 @@ cdef class Scheduler:
             self.mark(cell.position)
         elif cell.pace == INPUTS:
             for i in range(cell.ninputs):
-                end = <Input>cell.inputs[i]
-                if not end.pending() and not df_ended(&end.reader):
+                if not (<Input>cell.inputs[i]).one_more() and not df_ended(&(<Input>cell.inputs[i]).reader):
                     if cell.aged:
                         self.mark(cell.position)  # to watch what it has taken grow old
                     return 0
@@ -1327,7 +1369,7 @@ cdef class Scheduler:
         cell.iterator = None
         if flush is None:
             return self.finalize(cell)
-        cell.flushing, cell.method, cell.compute, cell.child = True, "flush", flush, 0
+        cell.flushing, cell.method, cell.compute, cell.child, cell.plain = True, "flush", flush, 0, False
         if cell.on_error is not None:
             cell.on_error.begin()
         cell.now_ns, cell.origin_ns = self.now_ns, self.now_ns

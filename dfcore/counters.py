@@ -52,20 +52,20 @@ HISTOGRAM = np.dtype(
 NODE_COUNTERS = _struct(
     [
         ("firings", "u8"),  # finished, with or without an output
+        ("in_flight", "u8"),  # 1 while user code of a firing runs or awaits
+        ("last_firing", "u8"),  # number of the firing that began last, from 0
+        ("began_ticks", "u8"),  # tick counter at the start of its last firing; in virtual time the run clock
+        ("busy_ticks", "u8"),
+        ("wait_input_ticks", "u8"),
+        ("wait_room_ticks", "u8"),
+        ("blocked_edge", "u8"),  # edge index + 1 on which the node waits for room; 0: none
         ("errors", "u8"),  # exceptions that `on_error` let pass, and the one that did not
         ("deadline_misses", "u8"),
         ("overruns", "u8"),  # grid points passed by, or caught up late
         ("skipped_firings", "u8"),  # finished with SKIP everywhere
-        ("busy_ticks", "u8"),
-        ("wait_input_ticks", "u8"),
-        ("wait_room_ticks", "u8"),
         ("state", "u8"),  # NEW .. FAILED
-        ("in_flight", "u8"),  # 1 while user code of a firing runs or awaits
-        ("last_firing", "u8"),  # number of the firing that began last, from 0
-        ("blocked_edge", "u8"),  # edge index + 1 on which the node waits for room; 0: none
         ("waiting_edge", "u8"),  # edge index + 1 whose record the node waits for; 0: none
         ("pace", "u8"),  # what makes it fire: INPUTS .. FED
-        ("began_ticks", "u8"),  # tick counter at the start of its last firing; in virtual time the run clock
         ("blocked_bytes", "u8"),  # what it waits for is memory for an object of so many bytes; 0: room
         ("suspended", "u8"),  # 1: between two yields of one firing
         ("lateness", HISTOGRAM),
