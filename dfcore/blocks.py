@@ -26,7 +26,7 @@ class Block:
         open_blocks.set(open_blocks.get()[:-1])
 
     def _place(self) -> tuple[Contents, Context | None]:
-        raise NotImplementedError
+        raise NotImplementedError  # no ABC: its metaclass would be that of every user's Graph
 
 
 class Context(Block):

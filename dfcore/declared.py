@@ -10,6 +10,7 @@ from __future__ import annotations
 import itertools
 import re
 import sys
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
@@ -72,7 +73,7 @@ free_nodes: WeakSet[Node | Contents] = WeakSet()
 next_serial = itertools.count().__next__
 
 
-class Member:
+class Member(ABC):
     """What a graph consists of: a node, or a graph that is a part of it.
 
     Attributes: `serial` (order of creation), `file` and `line` (where it was made), `graph` (None: free), `own_context` (the one
@@ -87,9 +88,9 @@ class Member:
         self.own_context: Context | None = None
 
     @property
+    @abstractmethod
     def base_name(self) -> str:
         """The name that it would have if it were the only one of its kind."""
-        raise NotImplementedError
 
     @property
     def fixed(self) -> bool:
@@ -97,9 +98,9 @@ class Member:
         return False
 
     @property
+    @abstractmethod
     def touching(self) -> list[Edge]:
         """The edges of all nodes in it."""
-        raise NotImplementedError
 
     @property
     def name(self) -> str:

@@ -88,7 +88,7 @@ class Life:
             return await result if inspect.isawaitable(result) else result
         except (KeyboardInterrupt, Stopped, NodeFailed):
             raise
-        except BaseException as error:
+        except BaseException as error:  # a node that calls sys.exit has failed, too
             if isinstance(error, asyncio.CancelledError) and _is_being_cancelled():
                 raise
             raise NodeFailed(f"{name}: {method} raised {told(error)}", node=name, method=method) from error

@@ -58,7 +58,7 @@ class Samples:
             return
         try:
             self._wish.callback(report)
-        except BaseException as error:
+        except BaseException as error:  # it ends the run, as whatever `compute` raises does
             raise DfcoreError(f"graph {self.graph}.monitor: needed `{self.calls}` to return, raised {told(error)}; the run was given up") from error
 
 
