@@ -10,6 +10,9 @@ Laws:
 * The first error ends the pulling; results that come before it are handed on, then it is raised, with its own traceback, to every
   pull from then on.
 * Nobody who waits is forgotten: whoever makes room, an item or the end wakes whom it concerns. Nothing is polled.
+* There is room, and nobody pulls: then another worker is on his way, or the puller is. One of them is enough, because whoever
+  arrives invites the next. Where the last one came too late to do anything, calls are cheap and waking others costs more than they
+  take: then a puller that sleeps keeps `watch`, once and for `WATCH_S`, and what it waits for after that is done by many again.
 
 Every step that changes an `Ahead` runs under the interpreter lock and calls no Python code half-way (objects are made before it
 begins, because making one may run a finaliser), so it is one step for other threads, for finalisers and for signals; no lock is
@@ -22,15 +25,18 @@ cimport cython
 import threading
 from collections import deque
 
-from dfcore._pull cimport ITEM, SKIP_RESULT, Tag, applied
+from dfcore._pull cimport GAP, ITEM, SKIP_RESULT, Tag, applied
 
-
+from libc.stdint cimport int64_t
 from posix.types cimport pid_t
 from posix.unistd cimport getpid
 
 
 cdef extern from "Python.h":
     unsigned long PyThread_get_thread_ident()
+
+cdef extern from "_bell.h":
+    int64_t df_now_ns()
 
 
 @cython.final
@@ -50,6 +56,16 @@ cdef class Place:
     cdef readonly object item
     cdef object value
     cdef readonly bint done
+
+
+#: How long calls may go on before a puller that keeps watch has other workers help.
+cdef double WATCH_S = 0.0005
+
+cdef object given(object item, object result):
+    """What is handed on where a function gave `result` for `item`."""
+    if type(item) is not Tag:
+        return result
+    return (<Tag>item).altered(GAP, None) if result is SKIP_RESULT else (<Tag>item).altered(ITEM, result)
 
 
 cdef dict waiting = {}  # the thread of each puller that waits, and what it waits for
@@ -78,19 +94,22 @@ cdef class Ahead:
         ordered: whether results keep the order of the source.
         workers: how many may be hired.
         hire: called with this to start one more worker; it calls `work`, or `take` and `put` in a loop.
+        timed: whether `pull_ns` shall say how long the source took for the item that was taken last.
     """
 
     cdef object source, hire, places, parked, gate
     cdef Failed failed
     cdef Place fence
     cdef Py_ssize_t room, running, unhired
-    cdef bint ordered, pulling, asleep, abandoned, coming, over
+    cdef bint ordered, timed, pulling, asleep, abandoned, coming, over
+    cdef bint cheap, watched  # whoever was invited last came too late; the puller keeps watch, or is on its way
     cdef readonly bint closed
+    cdef readonly int64_t pull_ns
     cdef unsigned long owner
     cdef pid_t process
 
-    def __init__(self, source, Py_ssize_t limit, *, bint ordered, Py_ssize_t workers, hire):
-        self.source, self.hire = source, hire
+    def __init__(self, source, Py_ssize_t limit, *, bint ordered, Py_ssize_t workers, hire, bint timed=False):
+        self.source, self.hire, self.timed = source, hire, timed
         self.room, self.ordered, self.unhired = limit, ordered, workers
         self.process = getpid()
         self.places, self.parked = deque(), deque()
@@ -116,7 +135,7 @@ cdef class Ahead:
                 value = applied(steps, value)
             except BaseException as error:  # noqa: it is the puller's, whatever it is
                 value = Failed(error)
-            self.fill(place, value)
+            self.put(place, value)
             value = place = None  # while it waits it keeps nothing alive
 
     def take(self, gate):
@@ -134,9 +153,23 @@ cdef class Ahead:
     def put(self, Place place, value):
         """Say what became of a place: a value or tag, SKIP, or `Failed(error)`. Each place once."""
         self.fill(place, value)
+        self.rouse()
+
+    def put_results(self, list places, list results, bint items):
+        """Say what a function gave for the items of places, of which some may be None; the puller hears of all at once.
+
+        Args:
+            items: whether the items themselves are handed on.
+        """
+        cdef Place place
+        for place, result in zip(places, results):
+            if place is not None:
+                self.fill(place, place.item if items else given(place.item, result))
+        self.rouse()
 
     cdef Place next_place(self, gate):
         cdef Place place
+        cdef bint invited = False
         while True:
             place = Place.__new__(Place)
             if self.over:
@@ -149,22 +182,25 @@ cdef class Ahead:
                     return place
             else:
                 place = None
+                self.cheap = self.cheap or invited
                 self.parked.append(gate)
                 gate.acquire()
-                self.coming = False
+                self.coming, invited = False, True
 
     cdef bint passed_on(self, Place place):
         """Invite the next worker before this one works. False: that failed, and the pipe with it."""
         try:
-            self.invite(True)
+            if not self.watched:
+                self.invite(True)
         except BaseException as error:
-            self.fill(place, Failed(error))
+            self.put(place, Failed(error))
             return False
         return True
 
     cdef bint pull(self, Place place) except -1:
         """Fill `place` with the next item. False: it was none to work on."""
         source = self.source
+        cdef int64_t began_ns = df_now_ns() if self.timed else 0
         try:
             item = next(source)
         except StopIteration:
@@ -174,6 +210,8 @@ cdef class Ahead:
             place.value, place.done = Failed(error), True
             self.end(place)
             return False
+        if self.timed:
+            self.pull_ns = df_now_ns() - began_ns
         place.item = item
         if type(item) is Tag and (<Tag>item).kind != ITEM:
             self.pass_by(place)
@@ -211,7 +249,6 @@ cdef class Ahead:
             self.fence = None
             self.pulling = False
             self.invite(False)
-        self.rouse()
 
     cdef int end(self, Place place) except -1:
         """Nothing is pulled any more. `place` holds the error that ended it, or is None."""
@@ -268,7 +305,8 @@ cdef class Ahead:
                 return 0
             self.asleep = True
             waiting[PyThread_get_thread_ident()] = self
-            self.gate.acquire()
+            if not (self.cheap and self.keep_watch()):
+                self.gate.acquire()
         except BaseException:
             if not self.asleep:
                 self.gate.acquire(False)  # it was roused meanwhile
@@ -276,9 +314,21 @@ cdef class Ahead:
             raise
         finally:
             waiting.pop(PyThread_get_thread_ident(), None)
+            if self.watched:
+                self.watched = False
+                self.invite(True)
         if self.abandoned:
             self.abandoned = False
             raise closed()
+
+    cdef bint keep_watch(self) except -1:
+        """Sleep for a while. False: it was not roused, and has had others help."""
+        self.watched = True
+        if self.gate.acquire(timeout=WATCH_S):
+            return True
+        self.watched = self.cheap = False
+        self.invite(True)
+        return False
 
     def close(self):
         """End the work: who waits leaves, who works leaves after the call he is in. May be called again, from anywhere."""
@@ -329,7 +379,7 @@ cdef class Ahead:
             return 0
         if self.parked:
             self.coming = True
-            self.parked.popleft().release()
+            self.parked.pop().release()  # who went last is the fastest to be back
         elif hiring and self.unhired > 0:
             self.coming = True
             self.unhired -= 1

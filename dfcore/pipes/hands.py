@@ -1,7 +1,7 @@
 """The workers of one stage that are processes: what lies between an `Ahead` and a `Team`.
 
-Laws: an item that is taken is given to a worker, and put back as a result or a failure, once. Cheap items travel together, but none
-waits for others while a worker may be idle. The death of a worker fails what is waited for. Two threads serve the workers: one
+Laws: an item that is taken is given to a worker, and put back as a result or a failure, once. Cheap items travel together; one that
+a worker might have waits for others only while the source is quick, and no longer than `PATIENCE_S`. The death of a worker fails what is waited for. Two threads serve the workers: one
 pulls, one hears; either sends, and never waits for that. They do not keep the stage alive: with the last reference to its results,
 or `close`, all ends.
 """
@@ -17,7 +17,7 @@ from typing import Any
 
 from .._ahead import Ahead, Failed, Place, Results, closed_gate
 from .._pull import GAP, ITEM, Tag
-from ..clock import real_now_ns, world_around
+from ..clock import world_around
 from ..errors import ContextDied, InternalError
 from ..pickles import dumps
 from ..pipe import unpack_error
@@ -28,10 +28,11 @@ from .note import DIED, FAILED, FULL, GONE, Note
 from .room import Room
 from .team import Team
 
-#: Items travel together as long as they are no more work than this,
+#: Items travel together as long as they are no more work than this.
 TOGETHER_NS = 100_000
-#: and wait for each other as long as the last result is no older.
-PATIENCE_NS = 1_000_000
+#: They wait for each other while the source takes no longer for one, and the last results came no longer ago.
+QUICK_NS = 20_000
+PATIENCE_S = 0.001
 
 
 class Hands:
@@ -64,8 +65,9 @@ class Hands:
     ):
         packed = _packed(Silent(function) if each else function, name)
         team = Team(name, packed, workers)
-        self._work = _Work(team, workers + maxsize, each, name)
-        self._ahead = Ahead(source, workers + maxsize, ordered=ordered, workers=1, hire=self._work.start)
+        most = workers + maxsize if ordered else max((workers + maxsize) // 2, 1)
+        self._work = _Work(team, most, each, name)
+        self._ahead = Ahead(source, workers + maxsize, ordered=ordered, workers=1, hire=self._work.start, timed=True)
         self.results = Results(self._ahead)
         # Python keeps what a finaliser is given: not an error, whose frames keep the results.
         weakref.finalize(self.results, team.end)
@@ -93,15 +95,15 @@ class _Work:
     Whatever both threads touch is changed in one step, under the interpreter lock, or by the one that has its turn to send.
     """
 
-    def __init__(self, team: Team, limit: int, each: bool, name: str):
+    def __init__(self, team: Team, most: int, each: bool, name: str):
         self.team = team
         self.forget: Callable[[], object] = bool  # called when nothing more will be taken
         self._each, self._name = each, name
-        self._most, self._together = max(limit // 2, 1), 1  # items of one note: at most, now
+        self._most, self._together = most, 1  # items of one note: at most, now
         self._pending: deque[Place] = deque()
         self._out: dict[int, Place] = {}
         self._sent = 0  # index of the first pending item
-        self._heard_ns = 0  # when results came last
+        self._watched = False  # results came, and items are sent in any case if no more come for a while
         self._room = Room()
         self._turn = threading.Lock()  # whose turn it is to send
         self._last = self._over = False  # no more items will be pending; the processes are gone
@@ -137,7 +139,8 @@ class _Work:
         while (place := ahead.take(gate)) is not None:
             self._pending.append(place)
             place = None  # what waits in `take` keeps nothing alive
-            self._send(ahead)
+            if not (self._watched and ahead.pull_ns < QUICK_NS and len(self._pending) < self._together):
+                self._send(ahead)
         self.forget()
         if ahead.closed:
             self._pending.clear()
@@ -158,8 +161,7 @@ class _Work:
             return self._last and not self.team.leaving and not self._over
         if self._over or self._failure is not None:
             return self._failure is not None
-        cheap = self._together > 1 and real_now_ns() - self._heard_ns < PATIENCE_NS
-        idle = len(self._out) < (1 if cheap else self.team.workers)
+        idle = len(self._out) < (1 if self._watched else self.team.workers)
         return len(self._out) < self.team.room and (self._last or idle or len(self._pending) >= self._together)
 
     def _send_some(self, ahead: Ahead) -> None:
@@ -205,6 +207,9 @@ class _Work:
 
     def _hear_all(self, ahead: Ahead) -> None:
         while not self._over:
+            if self._watched and not self.team.says(PATIENCE_S):
+                self._watched = False
+                self._send(ahead)
             for note in self.team.hear():
                 if note.kind == GONE:
                     self._all_gone(ahead)
@@ -225,8 +230,12 @@ class _Work:
         self._send(ahead)
 
     def _hear(self, ahead: Ahead, note: Note) -> None:
+        references: list[ringbuffer.Reference] = []
         try:
-            with ringbuffer.received() as references:
+            if ringbuffer.in_use():
+                with ringbuffer.received() as references:
+                    content = note.read(self.team.memories[note.worker])
+            else:
                 content = note.read(self.team.memories[note.worker])
         except Exception as error:  # noqa: BLE001 - what a user's object does when it is unpickled
             error.add_note(f"\nin {self._name}, when the result of item {note.item} was loaded")
@@ -238,10 +247,11 @@ class _Work:
             self._hear_failure(ahead, note, content)
         else:
             self._room.came(note.item, references)
-            for index, result in enumerate(content, note.item):
-                self._put(ahead, index, result)
             self._together = min(max(TOGETHER_NS // max(note.value, 1), 1), self._most)
-            self._heard_ns = real_now_ns()
+            self._watched = self._together > 1
+            places = [self._out.pop(index, None) for index in range(note.item, note.item + len(content))]
+            self._send(ahead)
+            ahead.put_results(places, content, self._each)
         self._send(ahead)
         if self._room.is_wanted:
             self._room.make(min(self._out, default=self._sent))

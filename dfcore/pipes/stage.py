@@ -262,7 +262,8 @@ class Processes(Generic[T]):
     def map(self, f: Callable[[T], U], workers: int, maxsize: int | None = None, *, ordered: bool = True) -> Pipe[U]:
         """`f(item)` for each item, by processes, ahead of who pulls. `SKIP` drops it.
 
-        The stages before it run in a thread. A cheap item travels with others, at most half of those that are ahead.
+        The stages before it run in a thread. Cheap items travel together, as many as are a tenth of a
+        millisecond of work: one that suddenly takes long holds up those that travel with it.
 
         Args:
             f: called in any of the processes. Its exception is raised in the place of its result, with its traceback there, and

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import select
 import threading
 from contextlib import suppress
 from typing import Any
@@ -74,7 +75,8 @@ class Team:
         self._arena = Arena(mapped(arenas[0]))
         self.memories = [Range(mapped(arena)) for arena in arenas[1:]]
         self.room = max(fcntl.fcntl(down, fcntl.F_GETPIPE_SZ) // NOTE_BYTES - self.workers - 1, 1)
-        self._notes = Notes(self._up)
+        self._notes, self._ear = Notes(self._up), select.poll()
+        self._ear.register(self._up, select.POLLIN)
         job = Job(stage=self._stage, workers=self.workers, down=down, up=up, end=end, words=words, arenas=tuple(arenas))
         inherited = (down, up, end, words, *arenas)
         self._process = interpreter.start("dfcore.pipes.hand", (dumps(job), dumps(self._function)), inherited)
@@ -95,6 +97,10 @@ class Team:
         with suppress(BrokenPipeError):  # they are gone already
             for _ in range(self.workers):
                 Note(LEAVE).send(self._down)
+
+    def says(self, within_s: float) -> bool:
+        """Whether the processes say something within a while: blocks until then."""
+        return bool(self._ear.poll(within_s * 1000))
 
     def hear(self) -> list[Note]:
         """What the processes say, at least a part of it: blocks until then. The last note is GONE."""

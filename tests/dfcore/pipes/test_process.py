@@ -85,6 +85,25 @@ def test_random_numbers_of_workers_differ():
     assert (40, 40) == tuple(len(set(column)) for column in zip(*numbers, strict=True))
 
 
+def test_no_item_waits_for_the_next_one_of_a_source_that_has_stopped(tmp_path):
+    """Cheap items travel together; but when the source stops in the middle, what there is is worked on, whether or not it is pulled."""
+    fifo, had = tmp_path / "fifo", threading.Event()
+    os.mkfifo(fifo)
+    worked = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
+
+    def source():
+        yield from range(101)
+        had.wait()
+
+    with pipe(source()).process.map(lambda x: fifo.write_text("done") and x if x == 100 else x, 1, 8) as p:
+        assert list(range(100)) == [next(p) for _ in range(100)]
+        assert [worked] == select.select([worked], [], [])[0]
+        assert 100 == next(p)
+        had.set()
+        assert [] == list(p)
+    os.close(worked)
+
+
 def test_skip_and_each():
     """SKIP drops an item; `each` hands on the items themselves, which do not travel back."""
     items = [object() for _ in range(3)]

@@ -177,6 +177,43 @@ def test_threads_are_started_as_they_are_needed(none_left):
     assert 1 <= len(names) <= 2
 
 
+@ORDERED
+def test_cheap_calls_do_not_wake_all_workers(ordered):
+    """Once it is known that there is nothing left to do for the second, one does them all."""
+    names = []
+    with World():
+        list(pipe(range(200)).thread.map(lambda x: names.append(threading.current_thread().name), 4, 8, ordered=ordered))
+    assert 1 == len(set(names[100:]))
+
+
+@ORDERED
+def test_a_call_that_waits_for_the_next_one_is_helped(ordered, none_left):
+    """Also behind hundreds of cheap ones, when the puller sleeps and no other worker was woken."""
+    later = threading.Event()
+
+    def waits(x):
+        if x == 300:
+            later.wait()
+        if x == 301:
+            later.set()
+        return x
+
+    assert list(range(400)) == sorted(pipe(range(400)).thread.map(waits, 4, 8, ordered=ordered))
+
+
+@ORDERED
+def test_all_workers_help_behind_cheap_calls_while_the_puller_is_away(ordered):
+    """The puller has its items and does something else; the next ones take a second each."""
+    busy = Busy()
+    with World():
+        p = pipe(itertools.count()).thread.map(busy(lambda x: x < 100 or time.sleep(1)), 4, 8, ordered=ordered)
+        for _ in range(100):
+            next(p)
+        time.sleep(0.5)
+        assert 4 == busy.now
+        p.close()
+
+
 def test_a_function_that_waits_runs_in_all_workers():
     """8 calls of a second each take a second with 8 workers; so do functions of the stages before a queue."""
     for make in (lambda p: p.thread.map(lambda x: time.sleep(1), 8), lambda p: p.map(lambda x: time.sleep(1)).thread.queue(8)):
