@@ -188,17 +188,16 @@ def test_cheap_calls_do_not_wake_all_workers(ordered):
 
 @ORDERED
 def test_a_call_that_waits_for_the_next_one_is_helped(ordered, none_left):
-    """Also behind hundreds of cheap ones, when the puller sleeps and no other worker was woken."""
-    later = threading.Event()
+    """Also behind hundreds of cheap ones, wherever in the window, when the puller sleeps and no other worker was woken."""
+    begun = [threading.Event() for _ in range(1001)]
 
     def waits(x):
-        if x == 300:
-            later.wait()
-        if x == 301:
-            later.set()
+        begun[x].set()
+        if x > 300 and x % 13 == 0:
+            begun[x + 1].wait()
         return x
 
-    assert list(range(400)) == sorted(pipe(range(400)).thread.map(waits, 4, 8, ordered=ordered))
+    assert list(range(1000)) == sorted(pipe(range(1000)).thread.map(waits, 4, 8, ordered=ordered))
 
 
 @ORDERED
