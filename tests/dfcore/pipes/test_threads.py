@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import itertools
 import os
+import random
 import signal
 import threading
 import time
@@ -189,15 +190,16 @@ def test_cheap_calls_do_not_wake_all_workers(ordered):
 @ORDERED
 def test_a_call_that_waits_for_the_next_one_is_helped(ordered, none_left):
     """Also behind hundreds of cheap ones, wherever in the window, when the puller sleeps and no other worker was woken."""
-    begun = [threading.Event() for _ in range(1001)]
+    begun = [threading.Event() for _ in range(2001)]
+    wait = set(itertools.accumulate(random.Random(1).choices(range(3, 60), k=60)))
 
     def waits(x):
         begun[x].set()
-        if x > 300 and x % 13 == 0:
+        if x in wait:
             begun[x + 1].wait()
         return x
 
-    assert list(range(1000)) == sorted(pipe(range(1000)).thread.map(waits, 4, 8, ordered=ordered))
+    assert list(range(2000)) == sorted(pipe(range(2000)).thread.map(waits, 4, 8, ordered=ordered))
 
 
 @ORDERED
