@@ -1245,7 +1245,9 @@ cdef class Scheduler:
         if cell.on_error.waiting:
             cell.on_error.waiting = False
             self.occupied[cell.context] = self.virtual
-            cell.rng_used = False
+            cell.rng_used, cell.meta = False, None
+            if cell.emitter:
+                cell.origin_ns = cell.now_ns
         else:
             if cell.iterator is None and not cell.flushing and cell.aged and not self.fresh(cell):
                 return 0

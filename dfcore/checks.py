@@ -274,7 +274,7 @@ def _check_choice(book: Declared, name: str, choices: tuple[str, ...], with_opti
 def _check_arena(book: Declared, size: Any) -> Iterator[Problem]:
     if not _whole(size) or not LEAST_ARENA <= size <= MOST_ARENA:
         yield book.problem("option", f"arena_bytes as an int of {LEAST_ARENA} to {MOST_ARENA}", repr(size), "leave it out for 64 MiB")
-    if "arena_bytes" in book.options and not any(dtype is not None and dtype.hasobject for dtype in book.outputs.values()):
+    if "arena_bytes" in book.options and not any(dtype is not None and dtype.hasobject for dtype in book.published.values()):
         yield book.problem("option", "an output of dtype object beside arena_bytes", "none", "leave it out: records need no arena")
 
 

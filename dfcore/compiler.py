@@ -49,7 +49,7 @@ def compile(graph: Declaration) -> Plan:
         raise GraphError(problems)
     contexts, nodes, outputs, edges = expand(contexts, nodes, outputs, edges, _slots)
     gaps = carriers(nodes, outputs, edges) | in_turn(nodes)
-    outputs = tuple(replace(output, gaps=output.index in gaps) for output in outputs)
+    outputs = tuple(replace(output, gaps=output.index in gaps, arena=_arena(output, contexts, edges)) for output in outputs)
     layout = lay_out(contexts, nodes, outputs, edges)
     plan = Plan(
         name=graph.name,
@@ -64,6 +64,12 @@ def compile(graph: Declaration) -> Plan:
     if problems := check_machine(graph, plan):
         raise GraphError(problems)
     return plan
+
+
+def _arena(output: OutputPlan, contexts: Sequence[ContextPlan], edges: Sequence[EdgePlan]) -> int:
+    """Bytes of the arena of an output: none unless an instance of a reader is in another process than the instance that writes."""
+    places = {output.context, *(edges[edge].context for edge in output.edges)}
+    return output.arena if len({place if contexts[place].kind == "process" else 0 for place in places}) > 1 else 0
 
 
 def _checked(graph: Declaration) -> _Draft:
@@ -256,20 +262,15 @@ class _Draft:
                 edges=tuple(edge.index for edge in readers[index]),
                 local=all(edge.context == context for edge in readers[index]),
                 slots=_slots(readers[index]),
-                arena=self._arena(node, dtype, context, readers[index]),
+                arena=self._most_arena(node, dtype),
             )
             for index, node, name, dtype, context in [*own, *program]
         )
 
-    def _arena(self, node: int, dtype: np.dtype[Any] | None, context: int, readers: Sequence[EdgePlan]) -> int:
-        """Bytes of the arena of an output: none unless it has objects for another process."""
-        if dtype is None or not dtype.hasobject or all(self._process(edge.context) == self._process(context) for edge in readers):
-            return 0
-        size = int(option(self.books[node], "arena_bytes"))
+    def _most_arena(self, node: int, dtype: np.dtype[Any] | None) -> int:
+        """Bytes of the arena of an output, if its objects leave their process."""
+        size = int(option(self.books[node], "arena_bytes")) if dtype is not None and dtype.hasobject else 0
         return size - size % LINE
-
-    def _process(self, context: int) -> int:
-        return context if context and self.used[context - 1].kind == "process" else 0
 
     def _settings_dtype(self, book: Declared) -> np.dtype[Any]:
         return dtypes.stored([(spec.name, spec.dtype) for spec in self.settable(book)])

@@ -8,7 +8,7 @@ import threading
 import numpy as np
 import pytest
 
-from dfcore import STOP, Collector, Emitter, Graph, GraphError, NodeFailed, RecordLost, Router, emit, merge, share
+from dfcore import STOP, Collector, Emitter, Graph, GraphError, NodeFailed, RecordLost, Router, emit, merge, router, share
 from dfcore.compiler import compile
 from dfcore.diagnosis import blocked
 from dfcore.sight import Sight
@@ -28,6 +28,19 @@ class Arrays(Emitter):
         if self.firing == self.count:
             return STOP
         return np.full(self.size(self.firing) if callable(self.size) else self.size, self.firing, "u1")
+
+
+class Numbers(Emitter):
+    """0, 1, 2 ..., each with a key of its own in its metadata."""
+
+    def __init__(self, count):
+        super().__init__(object)
+        self.count = count
+
+    def compute(self):
+        for number in range(self.count):
+            self.meta[number] = 10 * number
+            yield number
 
 
 class Look(Collector):
@@ -361,6 +374,28 @@ def test_metadata_arrives_with_its_object(edge, expected, kind):
     assert expected == told.told
 
 
+def test_metadata_of_a_window_passes_over_what_a_firing_did_not_take():
+    """A record whose set a tombstone discards is in no later window, and nor is its metadata: that of those before it stays."""
+
+    @router(object, on_error="skip")
+    def fails_at_three(x):
+        if x == 3:
+            raise ValueError(x)
+        return x
+
+    class Both(Told):
+        def compute(self, window, x):
+            super().compute(window)
+
+    with Graph() as graph:
+        source, node, told = Numbers(6), fails_at_three(), Both(name="both")
+    source.to(told["window"], window=3)
+    source.to(node).to(told["x"])
+    graph.run(clock="virtual")
+    numbers = [[0], [0, 1], [0, 1, 2], [1, 2, 4], [2, 4, 5]]
+    assert [(window, {number: 10 * number for number in window}) for window in numbers] == told.told
+
+
 def test_metadata_of_a_record_does_not_stay_in_its_slot():
     """A slot that is used again has the metadata of its new object, or none."""
     graph, told = things(depth=1)
@@ -407,6 +442,21 @@ def test_a_size_that_does_not_do_is_refused(options, said):
     with pytest.raises(ValueError, match="arena_bytes") as caught:
         graph.plan()
     assert said in str(caught.value)
+
+
+def test_the_failures_that_a_node_publishes_are_objects_with_an_arena():
+    """`on_error="emit"` of a node that makes records: its output of errors has the arena that was asked for."""
+
+    @router("i8", on_error="emit", arena_bytes=5000)
+    def fails(x):
+        raise ValueError(x)
+
+    with Graph() as graph, graph.context("process"):
+        node = fails()
+        emit([1]).to(node).to(Told(name="records"))
+    with graph:
+        node["error"].to(Told(name="errors"))
+    assert [0, 4992, 0] == [output.arena for output in compile(graph).outputs]
 
 
 def test_an_arena_without_objects_is_refused():

@@ -150,6 +150,42 @@ def test_retry_draws_anew_in_each_attempt():
     assert not set(draws(0)) & set(draws(1))
 
 
+def test_retry_forgets_what_the_failed_attempt_said(driver):
+    """retry: the metadata and the time of an attempt begin anew; what the inputs brought is still there."""
+
+    @emitter(object, on_error="retry")
+    def says(self):
+        if self.firing == 3:
+            return STOP
+        again = self.meta.setdefault("emitter", []) or self.origin_ns == 5 + self.firing
+        self.meta["emitter"].append(self.firing)
+        self.origin_ns = 5 + self.firing
+        if not hasattr(self, "tried") or self.tried < self.firing:
+            self.tried = self.firing
+            raise Broken
+        return again
+
+    @router(object, on_error="retry")
+    def adds(self, x):
+        again = "router" in self.meta
+        self.meta["router"] = x
+        if not hasattr(self, "tried") or self.tried < self.firing:
+            self.tried = self.firing
+            raise Broken
+        return x, again, self.meta["emitter"]
+
+    with Graph() as graph:
+        with driver.at(graph, "a"):
+            source = says()
+        with driver.at(graph, "b"):
+            node = adds()
+        out = collect()
+    source.to(node).to(out)
+    driver.run(graph)
+    assert [(False, False, [k]) for k in range(3)] == out.records
+    assert [5, 6, 7] == out.times_ns.tolist()
+
+
 def test_retry_waits_on_the_run_clock_and_holds_only_its_node():
     """retry_delay_s: virtual in virtual time, exact; another node of the same context goes on meanwhile."""
     with Graph() as graph:

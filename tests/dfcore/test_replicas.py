@@ -21,6 +21,11 @@ def triple(x):
     return 3 * x
 
 
+@router(object)
+def twice(x):
+    return {"x": 2 * x}
+
+
 @router("i8")
 def even(x):
     return x if x % 2 == 0 else SKIP
@@ -137,6 +142,18 @@ def test_replicas_in_processes(driver):
     assert {"inline", "work[0]", "work[1]", "work[2]"} == set(report.contexts)
     assert 4 == len({context.pid for context in report.contexts.values()})
     assert [8, 8, 7] == [report.nodes[f"first[{instance}]"].firings for instance in range(3)]
+
+
+@pytest.mark.parametrize("driver", ["processes"], indirect=True)
+def test_objects_of_replicas_reach_a_reader_declared_in_their_context(driver):
+    """RULES 16 and 18: a context of replicas is several processes, so what stays in the first is in another one than most instances."""
+    with Graph() as graph:
+        with driver.at(graph, "work"):
+            source, node, out = emit(range(COUNT)), twice(replicas=3), collect()
+    source.to(node).to(out)
+    driver.run(graph)
+    assert [{"x": 2 * x} for x in range(COUNT)] == out.records
+    assert 3 == len({output.context for output in graph.plan().outputs if output.arena})
 
 
 @in_this_process
