@@ -155,6 +155,16 @@ class Travelling:
         return unpack_error, (self._packed, f"process {os.getpid()}")
 
 
+def with_causes(value: Any, depth: int = 2) -> Any:
+    """`value` as it is to be pickled: exceptions, alone or in lists and tuples (of such, `depth` deep), as `Travelling`."""
+    if isinstance(value, BaseException):
+        return Travelling(value)
+    if not depth or type(value) not in (list, tuple) or not any(isinstance(item, (BaseException, list, tuple)) for item in value):
+        return value
+    items = [with_causes(item, depth - 1) for item in value]
+    return type(value)(items) if any(new is not old for new, old in zip(items, value, strict=True)) else value
+
+
 def _pickled(error: BaseException) -> bytes | None:
     """None if the exception does not survive the way: it must be known before it is sent."""
     try:

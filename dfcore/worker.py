@@ -22,7 +22,7 @@ from .interpreter import begin
 from .memory import Memory
 from .params import leave_to_the_program
 from .pickles import dumps
-from .pipe import pack_error, receive, send
+from .pipe import pack_error, receive, send, with_causes
 from .plan import Plan
 
 #: How long a context may still take after it should have ended, before it is killed.
@@ -233,7 +233,7 @@ class _Teller:
         pickled = {}
         for index, result in results.items():
             try:
-                pickled[index] = dumps(result)
+                pickled[index] = dumps(with_causes(result))
             except Exception as error:  # noqa: BLE001 - a user's `__reduce__` may raise anything
                 name = self.names[index]
                 failure = NodeFailed(f"{name}: {_NO_WAY_HOME}", node=name, method="close")

@@ -84,6 +84,7 @@ def test_emit_publishes_the_failure(driver):
     for name, out, errors in ends:
         assert [0, 10, 30, 40] == out.records.tolist()
         assert [(name, 2, 3), (name, 5, 6)] == [(error.node, error.firing, error.seq) for error in errors.records]
+        assert [(Broken, (2,)), (Broken, (5,))] == [(type(error.__cause__), error.__cause__.args) for error in errors.records]
     assert "plain.error -> collect_2" in [edge.name for edge in graph.edges]
 
 

@@ -147,9 +147,8 @@ def test_replicas_in_processes(driver):
 @pytest.mark.parametrize("driver", ["processes"], indirect=True)
 def test_objects_of_replicas_reach_a_reader_declared_in_their_context(driver):
     """RULES 16 and 18: a context of replicas is several processes, so what stays in the first is in another one than most instances."""
-    with Graph() as graph:
-        with driver.at(graph, "work"):
-            source, node, out = emit(range(COUNT)), twice(replicas=3), collect()
+    with Graph() as graph, driver.at(graph, "work"):
+        source, node, out = emit(range(COUNT)), twice(replicas=3), collect()
     source.to(node).to(out)
     driver.run(graph)
     assert [{"x": 2 * x} for x in range(COUNT)] == out.records
