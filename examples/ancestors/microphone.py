@@ -15,26 +15,22 @@ from typing import Any
 
 import numpy as np
 
-from dfcore import Emitter, Graph, collect, router
+from dfcore import Emitter, Graph, NodeFailed, collect, router
 from sim import World, sine
 
 RATE = 48_000
 
 
 class Mic(Emitter):
-    """Blocks of a second, for `count` seconds."""
-
-    def __init__(self, count: int) -> None:
-        super().__init__(np.dtype(("f4", (RATE,))))
-        self.count = count
+    """Blocks of a second, for `seconds`."""
 
     def open(self) -> None:
         import sounddevice  # here, as in a world there need be no PortAudio
         self.stream = sounddevice.InputStream(samplerate=RATE, channels=1, dtype="float32")
         self.stream.start()
 
-    def compute(self) -> Any:
-        for second in range(self.count):
+    def compute(self, *, seconds: int = 20) -> Any:
+        for second in range(seconds):
             block, overflowed = self.stream.read(RATE)
             if overflowed:
                 raise OSError("the sound card lost frames")
@@ -57,7 +53,7 @@ class Meter(Graph):
     def __init__(self, seconds: int = 20) -> None:
         super().__init__("meter")
         with self:
-            mic, self.each, self.ten = Mic(seconds), collect(name="each"), collect(name="ten")
+            mic, self.each, self.ten = Mic(("f4", (RATE,)), seconds=seconds), collect(name="each"), collect(name="ten")
         with self.context("levels"):
             mic.to(level()).to(self.each)
             mic.to(level(), batch=10).to(self.ten)
@@ -69,7 +65,10 @@ def main(words: list[str] | None = None) -> None:
     with World() if virtual else contextlib.nullcontext() as world:
         if world:
             world.microphone("Microphone", source=sine(1000, 0.5))
-        graph.run()
+        try:
+            graph.run()
+        except NodeFailed as error:
+            sys.exit(f"{error}; without a microphone: --virtual")
     for name, levels in (("a second", graph.each), ("ten seconds", graph.ten)):
         for time_ns, level_db in zip(levels.times_ns, levels.records, strict=True):
             print(f"{time_ns / 1e9:5.1f} s {level_db:7.2f} dBFS over {name}")

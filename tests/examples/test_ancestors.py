@@ -118,6 +118,12 @@ def test_the_levels_of_a_tone():
     assert 5 == report.edges["mic -> level_2"].unread
 
 
+def test_without_a_microphone_one_sentence_says_what_to_do():
+    """No traceback: the node that failed, why, and the way to run all the same."""
+    with World(), pytest.raises(SystemExit, match=r"^mic: open raised .*; without a microphone: --virtual$"):
+        example("microphone").main([])
+
+
 @pytest.mark.parametrize("workers", [0, 4])
 def test_an_epoch_has_every_image_once(workers, capsys):
     """Each of three epochs has each of 100 images once, in seven batches and in an order of its own, the same for any workers."""
