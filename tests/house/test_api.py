@@ -72,6 +72,12 @@ def test_one_word_per_concept():
     assert set() == found
 
 
+@pytest.mark.parametrize("way", ["arun", "start", "running"])
+def test_the_ways_to_run_take_the_same(way):
+    """`run`, `arun`, `start` and `running` have one list of arguments, written out in each for `help` and for editors."""
+    assert inspect.signature(dfcore.Graph.run).parameters == inspect.signature(getattr(dfcore.Graph, way)).parameters
+
+
 def test_every_native_module_has_a_stub():
     """What a type checker cannot read in a native module stands in its stub."""
     native = {path.stem for path in (ROOT / "dfcore").glob("*.pyx")}
