@@ -46,7 +46,7 @@ def write_piece_by_piece(writer: Writer, notes: memoryview) -> None:
     piece = bytes([(writer.head + 1) % 251]) * (SIZE // PIECES)
     for k in range(PIECES):
         record[k * len(piece) : (k + 1) * len(piece)] = piece
-        if k % 8 == 0:
+        if k % 64 == 0:
             os.sched_yield()  # on a busy machine too, others run while a record is half written
     notes[0] = 0
     writer.publish()

@@ -198,7 +198,7 @@ def test_a_process_that_does_not_leave_is_killed(tmp_path, quick_grace):
             return super().close()
 
     with Graph("loop") as graph:
-        source = Source()
+        source = Source(overrun="catch_up")
         with graph.context("control"):
             actuator = Lingering(tmp_path / "notes")
     source.to(actuator, policy="latest")
@@ -216,7 +216,7 @@ def test_a_process_that_gets_no_core_has_its_time_all_the_same(tmp_path, monkeyp
             return super().close()
 
     with Graph("loop") as graph:
-        source = Source()
+        source = Source(overrun="catch_up")
         with graph.context("control"):
             actuator = Slow(tmp_path / "notes")
     source.to(actuator, policy="latest")
