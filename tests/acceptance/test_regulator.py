@@ -1,7 +1,5 @@
 """Acceptance: a regulator, a node that makes records of one length of records of any. A22."""
 
-import pytest
-
 from dfcore import Graph, Router, collect, emit
 
 UNEVEN = [[1, 2, 3, 4], [5], [6, 7]]
@@ -32,24 +30,22 @@ class CarryOver(Router):
             yield self.rest
 
 
-in_one_process = pytest.mark.parametrize("driver", ["inline", "threads", "virtual"], indirect=True)
-
-
 def regulated(driver, regulator):
-    with Graph() as graph, driver.at(graph, "a"):
-        source, node, out = emit(UNEVEN), regulator(object), collect()
+    with Graph() as graph:
+        source = emit(UNEVEN)
+        with driver.at(graph, "a"):
+            node = regulator(object)
+        out = collect()
     source.to(node).to(out)
     driver.run(graph)
     return out.records
 
 
-@in_one_process
 def test_a22_a_regulator_that_drops_what_is_left(driver):
     """A22: inputs of length 4, 1 and 2, two at a time."""
     assert [[1, 2], [3, 4], [6, 7]] == regulated(driver, Pairs)
 
 
-@in_one_process
 def test_a22_a_regulator_that_carries_over(driver):
     """A22: what is left goes on to the next input, and at the end it is flushed."""
     assert [[1, 2], [3, 4], [5, 6], [7]] == regulated(driver, CarryOver)

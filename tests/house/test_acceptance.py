@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import pathlib
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -44,7 +45,7 @@ ROWS = {
     "A20": (EVERYWHERE, """test_a20_an_error_ends_the_run_and_names_the_node test_a20_an_error_that_is_skipped_costs_one_item
         test_a20_an_error_among_large_objects"""),
     "A21": (PROCESSES, "test_a21_a_context_killed_by_its_own_node test_a21_a_context_killed_from_outside_is_noticed_within_a_second"),
-    "A22": ("inline threads", "test_a22_a_regulator_that_drops_what_is_left test_a22_a_regulator_that_carries_over"),
+    "A22": (EVERYWHERE, "test_a22_a_regulator_that_drops_what_is_left test_a22_a_regulator_that_carries_over"),
     "A23": (EVERYWHERE, "test_a23_diagram_and_counters_of_a_chain"),
     "A24": ("", """test_a24_map_filter_partition test_a24_nothing_runs_that_was_not_pulled test_a24_a_stage_that_several_pull_is_shared
         test_a24_an_iterable_starts_anew_and_an_iterator_goes_on"""),
@@ -54,7 +55,7 @@ ROWS = {
     "A27": ("", "test_a27_arrays_through_a_small_ring"),
     "A28": ("", """test_a28_segments_between_markers test_a28_a_marker_is_a_fence_at_unordered_workers
         test_a28_a_marker_before_each_list"""),
-    "A29": ("", """test_a29_order_survives_workers_of_uneven_speed test_a29_at_most_maxsize_are_out_between_save_and_load
+    "A29": (EVERYWHERE, """test_a29_order_survives_workers_of_uneven_speed test_a29_at_most_maxsize_are_out_between_save_and_load
         test_a29_eight_replicas_keep_the_order test_a29_eight_replicas_keep_the_order_of_what_they_let_pass
         test_a29_never_more_than_eight_replicas_in_flight
         test_a29_eight_workers_keep_the_order test_a29_filter_and_flatten_between_save_and_load"""),
@@ -107,6 +108,13 @@ def test_an_acceptance_row_is_proved(row):
     drivers, tests = (words.split() for words in ROWS[row])
     assert [] == [test for test in tests if test not in COLLECTED]
     assert set() == set(drivers) - set().union(*(COLLECTED[test] for test in tests))
+
+
+def test_every_acceptance_test_is_in_its_row():
+    """A test that has the number of a row in its name is listed there, and in no other."""
+    named = {test: f"A{found[1]}" for test in COLLECTED if (found := re.match(r"test_a(\d+)_", test))}
+    listed_in = {test: row for row, (_, tests) in ROWS.items() for test in tests.split()}
+    assert {} == {test: row for test, row in named.items() if listed_in.get(test) != row}
 
 
 @pytest.mark.parametrize("defect", DEFECTS)
