@@ -99,6 +99,10 @@ cdef enum:
     ENDED = 3
     FAILED = 5
 
+#: What `in_flight` counts as, beside 0 and 1: see `counters.py`.
+cdef enum:
+    TO_BE_TRIED_AGAIN = 2
+
 
 def allow_plain(bint allowed):
     """For the test of `_plain.pxd`: whether schedulers made from now on fire plain cells the short way."""
@@ -1244,6 +1248,7 @@ cdef class Scheduler:
         cdef bint exhausted = False
         if cell.on_error.waiting:
             cell.on_error.waiting = False
+            cell.counters.in_flight = 1
             self.occupied[cell.context] = self.virtual
             cell.rng_used, cell.meta = False, None
             if cell.emitter:
@@ -1304,6 +1309,7 @@ cdef class Scheduler:
 
     cdef int _wait_for_attempt(self, Cell cell, int64_t due_ns) except -1:
         cell.on_error.wait_until(due_ns)
+        cell.counters.in_flight = TO_BE_TRIED_AGAIN
         return df_heap_push(&self.timers, due_ns, cell.position)
 
     cdef bint _out_of_patience(self, Cell cell) except -1:

@@ -22,6 +22,8 @@ BUCKETS = (VALUE_BITS - SUB_BITS + 1) * SUB_BUCKETS
 NEW, OPEN, RUNNING, ENDED, CLOSED, FAILED = range(6)
 #: What makes a node fire: its inputs; a grid; a file; room alone; the program.
 INPUTS, GRID, FILE, FREE, FED = range(5)
+#: `in_flight` of a node whose firing has failed and will be tried again.
+TO_BE_TRIED_AGAIN = 2
 STATES = ("new", "open", "running", "ended", "closed", "failed")
 
 
@@ -52,7 +54,7 @@ HISTOGRAM = np.dtype(
 NODE_COUNTERS = _struct(
     [
         ("firings", "u8"),  # finished, with or without an output
-        ("in_flight", "u8"),  # 1 while user code of a firing runs or awaits
+        ("in_flight", "u8"),  # 1 while user code of a firing runs or awaits, 2 from one attempt of it to the next
         ("last_firing", "u8"),  # number of the firing that began last, from 0
         ("began_ticks", "u8"),  # tick counter at the start of its last firing; in virtual time the run clock
         ("busy_ticks", "u8"),

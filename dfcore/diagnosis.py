@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from .counters import RUNNING
 from .errors import Problem
@@ -23,7 +22,8 @@ class Wait:
     """What a node needs: `room` on an edge, its `turn` among replicas, else a record. `giver` is the one node that
     can give it.
 
-    `bytes`: what is needed is so much memory of the output's arena; then any reader of the output may give it.
+    `bytes`: what is needed is so much memory of the output's arena; then any reader of the output may give it. `others`: nodes that
+    may give the record as well, replicas without an order.
     """
 
     edge: int
@@ -31,6 +31,7 @@ class Wait:
     giver: int
     bytes: int = 0
     turn: bool = False
+    others: tuple[int, ...] = ()
 
 
 class Look:
@@ -59,19 +60,22 @@ class Look:
             return self._blocked_by(node)  # it had its records, or is between two yields, or flushes
         inputs = [self._reading(edge) for edge in node.inputs]
         if node.fires == ANY:
-            return [] if None in inputs or any(map(self._there, inputs)) else self._still_open(node)
-        if None in inputs or any(self.over(edge) or self._ages(edge) for edge in inputs) or self._suspended(node):
+            return [] if any(map(self._any_there, inputs)) else self._still_open(node)
+        if any(all(map(self.over, rings)) or any(map(self._ages, rings)) for rings in inputs) or self._suspended(node):
             return []
         records = list(self._record_waits(node))
         room = [] if node.fires == ONE else self._room_waits(node)
         return [*room, *records] if records else list(self._turn_waits(node))
 
-    def _reading(self, index: int) -> Any:
-        """The edge that is read now where an input reads the rings of replicas in turn; None: any of them will do."""
+    def _reading(self, index: int) -> tuple[int, ...]:
+        """The edges of which any will do for an input: of the rings of replicas the one that is read now, or all if they have no order."""
         edge = self.plan.edges[index]
-        if not edge.rings:
-            return index
-        return edge.rings[int(self._sight.edge(edge.rings[0])["ring"])] if edge.in_turn else None
+        if not edge.rings or not edge.in_turn:
+            return edge.rings or (index,)
+        return (edge.rings[int(self._sight.edge(edge.rings[0])["ring"])],)
+
+    def _any_there(self, rings: tuple[int, ...]) -> bool:
+        return any(map(self._there, rings))
 
     def _turn_waits(self, node: NodePlan) -> Iterator[Wait]:
         """The siblings that must finish a set before one of several replicas begins its own."""
@@ -111,10 +115,11 @@ class Look:
 
     def _record_waits(self, node: NodePlan) -> Iterator[Wait]:
         for first in (*node.inputs, *self._unfed(node)):
-            index = self._reading(first)
-            edge = self.plan.edges[index]
-            if not self._there(index):
-                yield Wait(index, False, self.plan.outputs[edge.output].node)
+            rings = self._reading(first)
+            if not self._any_there(rings):
+                open_rings = [index for index in rings if not self._words[index].closed] or rings
+                giver, *others = [self.plan.outputs[self.plan.edges[index].output].node for index in open_rings]
+                yield Wait(open_rings[0], False, giver, others=tuple(others))
 
     def _unfed(self, node: NodePlan) -> Iterator[int]:
         """Edges of parameters without a default that have not had a value yet."""
@@ -155,7 +160,7 @@ class Look:
 
         One giver is enough for `merge` and `share`, and for who waits for memory.
         """
-        kept = [wait for wait in waits if wait.giver in stuck]
+        kept = [wait for wait in waits if wait.giver in stuck and all(other in stuck for other in wait.others)]
         fires = self.plan.nodes[node].fires
         enough = fires == ANY and not waits[0].room or fires == ONE and waits[0].room or waits[0].bytes > 0
         return [] if enough and len(kept) < len(waits) else kept
@@ -167,7 +172,7 @@ class Look:
         full, *others = chain
         firings = 1
         for wait in others:
-            if wait.room or wait.turn or not self._steady(self.plan.nodes[wait.giver]) and wait is not others[-1]:
+            if wait.room or wait.turn or wait.others or not self._steady(self.plan.nodes[wait.giver]) and wait is not others[-1]:
                 return None
             firings = self._missing(wait.edge, firings)
         return self._words[full.edge].waiting + firings

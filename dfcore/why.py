@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .counters import ENDED, FAILED, FED, FILE, GRID, RUNNING
+from .counters import ENDED, FAILED, FED, FILE, GRID, RUNNING, TO_BE_TRIED_AGAIN
 from .diagnosis import Look, Wait
 from .memory import Memory
 from .plan import ANY, ONE, NodePlan, Plan
@@ -23,8 +23,8 @@ from .tell import duration
 class Link:
     """One step: a node, and what keeps it from firing.
 
-    `cause` is a constant: `record`, `room`, `turn` (of replicas), `context` (busy with another node), `compute`, `await`, `grid`,
-    `file`, `program`, `paused`, `stopping`, `stopped` (its process, by a signal), `opening`, `ended`, `failed`,
+    `cause` is a constant: `record`, `room`, `turn` (of replicas), `context` (busy with another node), `compute`, `await`, `retry`,
+    `grid`, `file`, `program`, `paused`, `stopping`, `stopped` (its process, by a signal), `opening`, `ended`, `failed`,
     `deadlock`, `ready`, `rest` (no run).
     """
 
@@ -128,6 +128,9 @@ class _Walk:
             if self.moment.paused:
                 return self._link(node, "paused", "waits for graph.resume(): the graph is paused"), None
             return None
+        if counters["in_flight"] == TO_BE_TRIED_AGAIN:
+            after = f", {duration(node.retry_delay_ns)} after the last" if node.retry_delay_ns else ""
+            return self._link(node, "retry", f"waits for its next attempt at firing {int(counters['last_firing'])}{after}"), None
         for_ns = (self.moment.ticks - int(counters["began_ticks"])) * self.moment.ns_per_tick
         awaits = node.style in ("coroutine", "async_generator")
         cause, doing = ("await", "awaiting in compute") if awaits else ("compute", "in compute")
@@ -147,14 +150,18 @@ class _Walk:
         edge = self.plan.edges[first[0].edge].name
         any_will_do = node.fires == (ONE if first[0].room else ANY)
         told = (" or " if any_will_do else " and ").join(tell(wait) for wait in first if wait.room == first[0].room)
-        return self._link(node, "room" if first[0].room else "record", text + told, edge), first[0].giver
+        return self._link(node, "room" if first[0].room else "record", text + told, edge), self._giver(first[0])
+
+    def _giver(self, wait: Wait) -> int:
+        """Whom to follow: of several that could give it the one at work."""
+        return next((node for node in (wait.giver, *wait.others) if self.sight.working(node)), wait.giver)
 
     def _by_context(self, node: NodePlan) -> tuple[Link, int] | None:
         """It has what it needs, and whoever would fire it is busy."""
         context = self.plan.contexts[node.context]
         for mate in context.nodes:
             plain = self.plan.nodes[mate].style in ("plain", "generator")
-            if mate != node.index and plain and self.sight.working(mate):
+            if mate != node.index and plain and self.sight.node(mate)["in_flight"] == 1:
                 return self._link(node, "context", f"is ready, but its context `{context.name}` is busy with another node"), mate
         return None
 
@@ -198,4 +205,5 @@ class _Walk:
         if edge.batch > 1:
             return f"`{edge.name}` ({int(self.sight.edge(wait.edge)['unread_buffered'])} of {edge.batch}, {ago})"
         stale = f", and older than {duration(edge.max_age_ns)} is too old" if edge.max_age_ns is not None and last_ns is not None else ""
-        return f"`{edge.name}` ({ago}{stale})"
+        replicas = ", or of another replica" if wait.others else ""
+        return f"`{edge.name}`{replicas} ({ago}{stale})"

@@ -8,7 +8,7 @@ import signal
 import numpy as np
 import pytest
 
-from dfcore import Collector, ContextDied, Emitter, Graph, NodeFailed, Router, collect
+from dfcore import Collector, ContextDied, Emitter, Graph, NodeFailed, Router
 
 COUNT, SIZE = 40, 3000
 FITS = 4096  # bytes of an arena for one array of SIZE bytes

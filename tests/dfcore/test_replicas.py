@@ -457,13 +457,35 @@ def test_what_cannot_be_replicated_is_refused():
         assert text in str(error.value), text
 
 
-@virtual
-def test_a_deadlock_through_replicas_is_found(driver):
-    """RULES 22: full edges around replicas are an error that names them, not a hang."""
+@pytest.mark.parametrize("driver", ["virtual", "threads"], indirect=True)
+@pytest.mark.parametrize("ordered", [True, False])
+def test_a_deadlock_through_replicas_is_found(driver, ordered):
+    """RULES 22: full edges around replicas are an error that names them, not a hang; without an order too."""
     with Graph() as graph:
-        source, node, join, sums = emit(range(100), "i8"), triple(replicas=3), add(), total()
+        source, join, sums = emit(range(100), "i8"), add(), total()
+        with driver.at(graph, "work"):
+            node = triple(replicas=3, ordered=ordered)
     source.to(sums, batch=50).to(join["a"])
     source.to(node, depth=2).to(join["b"], depth=2)
     join.to(collect())
-    with pytest.warns(RuntimeWarning, match="depth"), pytest.raises(GraphError, match="deadlock|nobody can go on"):
+    with pytest.warns(RuntimeWarning, match="depth"), pytest.raises(GraphError, match=r"emit -> triple\[.\]: needed .* full, and nobody can go on"):
+        driver.run(graph)
+
+
+@pytest.mark.parametrize("driver", ["virtual", "threads"], indirect=True)
+def test_a_record_that_no_replica_can_give_is_a_deadlock(driver):
+    """RULES 22: who reads replicas without an order waits for all of them, and is stuck if none can give it a record."""
+
+    @router("i8")
+    def first_two(x):
+        return x if x < 2 else SKIP
+
+    with Graph() as graph:
+        source, join = emit(range(100), "i8"), add()
+        with driver.at(graph, "work"):
+            node = first_two(replicas=2, ordered=False)
+    source.to(join["a"], depth=3)
+    source.to(node, depth=2).to(join["b"])
+    join.to(collect())
+    with pytest.raises(GraphError, match="emit -> add.a: needed a depth of more than 3"):
         driver.run(graph)

@@ -150,6 +150,52 @@ def test_an_await_that_nobody_ends():
     end(graph)
 
 
+def test_a_firing_that_will_be_tried_again():
+    """It neither computes nor is ready: it waits for the next attempt, and its context is free."""
+
+    @router("i8", on_error="retry", retry_delay_s=1000)
+    def fails(x):
+        raise ValueError(x)
+
+    with Graph() as graph:
+        source, node, out = emit([1], "i8"), fails(), collect()
+    source.to(node).to(out)
+    graph.start()
+    why = settled(graph, out, "retry")
+    assert [("collect", "record"), ("fails", "retry")] == [(link.node, link.cause) for link in why.chain]
+    assert "fails waits for its next attempt at firing 0, 1000 s after the last" == why.root.text
+    end(graph)
+
+
+@pytest.mark.parametrize("ordered", [True, False])
+def test_a_replica_that_holds_up_the_others(ordered):
+    """With an order, who reads waits for the instance whose turn it is; siblings for theirs. Without, for any instance."""
+
+    class Stuck(Router):
+        began, may_end = threading.Event(), threading.Event()
+
+        def compute(self, x):
+            if x == 0:
+                self.began.set()
+                self.may_end.wait()
+            return x
+
+    with Graph() as graph:
+        source, out = emit(range(6), "i8"), collect()
+        with graph.context("work", kind="thread"):
+            node = Stuck("i8", replicas=2, ordered=ordered)
+    source.to(node).to(out)
+    graph.start()
+    Stuck.began.wait()
+    why = settled(graph, out, "compute")
+    assert ["record", "compute"] == [link.cause for link in why.chain]
+    assert why.root.node.startswith("stuck[0]" if ordered else "stuck[")
+    assert "collect waits for `stuck[0] -> collect`" + ", or of another replica" * (not ordered) in str(why)
+    Stuck.may_end.set()
+    graph.wait()
+    assert list(range(6)) == sorted(out.records.tolist())
+
+
 def test_a_parameter_that_was_never_given():
     """The node waits for its first value, and for whom."""
 
