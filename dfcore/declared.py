@@ -249,6 +249,10 @@ class Declared(Member):
             frame = frame.f_back  # type: ignore[assignment]
         return frame is not None
 
+    def driven_here(self) -> bool:
+        """Whether the caller's thread is the one in which the inline nodes of the run fire."""
+        return self.graph is not None and self.graph._driven_here
+
     def fed_by(self, end: str) -> Edge | None:
         """The first edge into the input or parameter `end`."""
         return next((edge for edge in self.edges if edge.target.node is self.node and edge.target.name == end), None)

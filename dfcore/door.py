@@ -154,6 +154,9 @@ class Graph(Declaration):
     def pause(self) -> None:
         """Let no node begin a firing, anywhere, until `resume`. What fires goes on to its end; what lies on the edges stays.
 
+        Each context looks for a pause before each firing, which begins with that look: once `pause` has returned none begins, and at
+        most one per context, begun before, still comes to its end (of coroutines, as many as are under way).
+
         The run clock stands still: `duration_s`, grid points, deadlines and the age of records go on afterwards where they were, so
         a pause is no overrun and makes nothing stale. In virtual time it is time itself that stands still, also for an `await`; in
         a World only the graph's does. A generator between two yields waits too. A pause costs no CPU time. `stop`, `abort` and
@@ -178,13 +181,17 @@ class Graph(Declaration):
         """The report of the run that `start` began, when it is over.
 
         Raises:
-            TimeoutError: it is not over by then. RuntimeError: nothing was started. And what the run raised.
+            TimeoutError: it is not over by then. RuntimeError: nothing was started, or the caller is in the event loop or thread in
+            which the run fires its inline nodes. And what the run raised.
         """
         if self._run is None:
             raise RuntimeError(f"graph {self.name}.wait: needed a run, was none; call start() first")
         if any(book.inside_a_node() for book in self._books[:1]):
             raise RuntimeError(f"graph {self.name}.wait: needed to be called by the program, was called by a node of the run it "
                                "would wait for; call stop() there, or return STOP")
+        if self._driven_here:
+            raise RuntimeError(f"graph {self.name}.wait: needed another thread than the one that the run needs, was called there; in an event "
+                               "loop write `await asyncio.to_thread(graph.wait)`, or leave the block of running()")
         return self._run.wait(timeout_s)
 
     def running(

@@ -6,6 +6,7 @@ Laws: everything is listed in order of creation; the names of one graph are uniq
 from __future__ import annotations
 
 import bisect
+import threading
 from types import CodeType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -34,6 +35,7 @@ class Members(Member):
         self.exposed: dict[str, ExposedEnd] = {}
         self.names: dict[int, str] | None = None  # serial -> name; None: to be made anew
         self.runs = False
+        self.driver = 0  # while it runs: the thread in which its inline nodes fire
         self.codes: frozenset[CodeType] | None = None  # of the methods of its nodes, once somebody asks while it runs
 
     @property
@@ -128,6 +130,12 @@ class Contents(Block):
     @_running.setter
     def _running(self, running: bool) -> None:
         self._members.runs, self._members.codes = running, None
+        self._members.driver = threading.get_ident() if running else 0
+
+    @property
+    def _driven_here(self) -> bool:
+        """Whether the caller's thread is the one in which inline nodes fire: if it waits for them, it waits for ever."""
+        return self._whole._members.driver == threading.get_ident()
 
     @property
     def _codes(self) -> frozenset[CodeType]:

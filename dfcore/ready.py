@@ -7,6 +7,7 @@ after the run whatever the context, and nothing of it refers to a ring. What lie
 
 from __future__ import annotations
 
+import queue
 from collections.abc import AsyncIterator, Iterable, Iterator
 from typing import Any
 
@@ -55,9 +56,17 @@ class emit(Emitter):
 
         Raises:
             DtypeError: it does not fit. RuntimeError: no run is under way, or its stream has ended, or it plays an iterable.
-            TimeoutError: there was no room.
+            Or it is full, and the caller is in the event loop or thread that would have to make room. TimeoutError: there was none.
         """
-        self._open_feed("put").put(value, timeout_s)
+        feed = self._open_feed("put")
+        if not self._declared.driven_here():
+            feed.put(value, timeout_s)
+            return
+        try:
+            feed.put_nowait(value)
+        except queue.Full:
+            raise RuntimeError(f"{self.name}.put: needed another thread than the one that makes room, was full with {feed.room} there; in an "
+                               "event loop write `await aput(...)`") from None
 
     def put_nowait(self, value: Any) -> None:
         """`put`, if there is room. Raises queue.Full otherwise."""
@@ -125,7 +134,8 @@ class collect(Collector):
         keep: how many of the last records; None: all.
         options: options of the node, as for `Node.options`.
     Raises:
-        RuntimeError: looked at while it runs in a process context; looped over before the first run.
+        RuntimeError: looked at while it runs in a process context; looped over before the first run, or with `for` in the event
+        loop or thread in which the run fires its inline nodes.
     """
 
     def __init__(self, keep: int | None = None, **options: Any):
@@ -174,6 +184,9 @@ class collect(Collector):
         return True
 
     def __iter__(self) -> Iterator[Any]:
+        if self._sink is not None and not self._sink.over and self._declared.driven_here():
+            raise RuntimeError(f"{self.name}: needed another thread than the one that the run needs to wait for records, was a loop there; in "
+                               "an event loop write `async for`")
         return Reading(self._sink) if self._sink is not None else one_by_one(self._all_kept())
 
     def __aiter__(self) -> AsyncIterator[Any]:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING
 
+from .errors import told
 from .run import Run
 from .stats import Report
 
@@ -33,9 +34,10 @@ class Running:
         self._run.stop()
         try:
             self._run.wait()
-        except BaseException:
+        except BaseException as failure:
             if error is None or isinstance(error, KeyboardInterrupt):
-                raise  # what the body raised comes first; the run's own failure is in graph.report
+                raise
+            error.add_note(f"and the run of graph {self.graph.name} has failed: {told(failure)}")  # what the body raised comes first
 
     async def __aenter__(self) -> Graph:
         self._run = self._begin()

@@ -10,7 +10,7 @@ import time
 import numpy as np
 import pytest
 
-from dfcore import STOP, DtypeError, Graph, GraphError, NodeFailed, collect, collector, emit, router
+from dfcore import STOP, DfcoreError, DtypeError, Graph, GraphError, NodeFailed, collect, collector, emit, router
 from dfcore.feed import Feed
 from sim import World
 from tests.drivers import Driver
@@ -177,6 +177,38 @@ def test_coroutines_put_without_holding_their_loop_up():
 
     asyncio.run(main())
     assert list(range(20)) == out.records.tolist()
+
+
+def test_nobody_waits_in_the_event_loop_of_the_run():
+    """What only that loop could bring is refused, with the word that is meant: aput, async for, to_thread."""
+    graph, source, out = fed(INLINE, depth=2)
+
+    async def main():
+        async with graph.running():
+            source.put(0)
+            source.put(1)
+            with pytest.raises(RuntimeError, match=r"emit.put: needed another thread .* was full with 2 there; .* `await aput"):
+                source.put(2)
+            with pytest.raises(RuntimeError, match="collect: needed another thread .* write `async for`"):
+                iter(out)
+            with pytest.raises(RuntimeError, match=r"graph graph.wait: needed another thread .* `await asyncio.to_thread\(graph.wait\)`"):
+                graph.wait()
+            source.end()
+        graph.wait()
+        return list(out)
+
+    assert [0, 1] == asyncio.run(main())
+
+
+def test_a_monitor_in_virtual_time_waits_for_nothing_of_the_run():
+    """It is called in the thread of the run."""
+    with Graph() as graph:
+        source, out = emit(range(10), "i8", rate_hz=10), collect()
+    source.to(out)
+    for wait in (graph.wait, lambda: iter(out)):
+        graph.monitor(lambda report, wait=wait: wait(), 0.5)
+        with pytest.raises(DfcoreError, match="needed another thread than the one that the run needs"):
+            graph.run(clock="virtual")
 
 
 def test_who_cannot_put_is_told_why():
