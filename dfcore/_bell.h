@@ -105,6 +105,21 @@ static inline uint64_t df_ticks(void) {
 #endif
 }
 
+/* Words of a run ---------------------------------------------------------------------------------------------------------------
+ *
+ * What they mean is `control.py`'s. One process writes them, each word whole; what was told first is heard first. A context looks at
+ * the word of a pause before each firing: a look that comes after `pause` has returned hears of it, for between the two is a system
+ * call, the stroke of every bell.
+ */
+typedef _Atomic int64_t df_run_word;
+
+static inline int64_t df_hear(df_run_word *word) {
+    return atomic_load_explicit(word, memory_order_acquire); // pairs with df_tell: what is read later is no older than this
+}
+static inline void df_tell(df_run_word *word, int64_t value) {
+    atomic_store_explicit(word, value, memory_order_release); // pairs with df_hear: what was told before stays before
+}
+
 /* Words of a context that others read ---------------------------------------------------------------------------------------- */
 
 static inline uint32_t df_state(df_context_words *context) {

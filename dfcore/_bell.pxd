@@ -22,6 +22,10 @@ cdef extern from "_bell.h" nogil:
     uint64_t df_blocked(df_context_words *context)
     void df_set_blocked(df_context_words *context, uint64_t node_plus_one)
     int df_sleeping(df_context_words *context)
+    ctypedef struct df_run_word:
+        pass
+    int64_t df_hear(df_run_word *word)
+    void df_tell(df_run_word *word, int64_t value)
 
 cdef extern from "sys/epoll.h" nogil:
     ctypedef union epoll_data_t:
@@ -33,6 +37,13 @@ cdef extern from "sys/epoll.h" nogil:
 
 cdef extern from "_bell.h" nogil:
     int df_wait(int epoll_fd, epoll_event *events, int limit, int64_t timeout_ns)
+
+
+cdef class RunWords:
+    cdef df_run_word *words
+    cdef Py_buffer view
+
+    cdef df_run_word *word(self, int number) except NULL
 
 
 cdef class Bell:

@@ -32,6 +32,45 @@ cdef enum:
 
 
 @cython.final
+cdef class RunWords:
+    """The eight words of a run, over its line in the control segment; `words[i]` reads one, `words[i] = value` tells it.
+
+    Args:
+        memory: writable buffer of the control segment.
+        offset: of the line in it, in bytes.
+    Raises:
+        ValueError: the line does not lie in the buffer, or is not aligned; or the memory was released.
+    """
+
+    def __cinit__(self, memory, Py_ssize_t offset):
+        PyObject_GetBuffer(memory, &self.view, PyBUF_SIMPLE | PyBUF_WRITABLE)
+        if offset < 0 or offset + 64 > self.view.len or (<size_t>self.view.buf + offset) % 8:
+            raise ValueError(f"words of a run: needed 64 aligned bytes at offset {offset} of {self.view.len}; pass the plan's offset")
+        self.words = <df_run_word *>(<char *>self.view.buf + offset)
+
+    def __dealloc__(self):
+        PyBuffer_Release(&self.view)
+
+    cdef df_run_word *word(self, int number) except NULL:
+        if self.words == NULL:
+            raise ValueError("words of a run: needed the memory of a run, was released")
+        if not 0 <= number < 8:
+            raise IndexError(f"words of a run: needed 0 to 7, was {number}")
+        return &self.words[number]
+
+    def __getitem__(self, int number):
+        return df_hear(self.word(number))
+
+    def __setitem__(self, int number, int64_t value):
+        df_tell(self.word(number), value)
+
+    def release(self):
+        """Let the memory go. A second time is harmless."""
+        self.words = NULL
+        PyBuffer_Release(&self.view)
+
+
+@cython.final
 cdef class Bell:
     """The wait point of one context, over its line in the control segment and its eventfd.
 

@@ -18,7 +18,7 @@ import errno
 
 from .errors import NodeFailed
 
-from dfcore._bell cimport Bell, df_now_ns, df_ring_bell_always, df_ticks
+from dfcore._bell cimport Bell, df_hear, df_now_ns, df_ring_bell_always, df_run_word, df_tell, df_ticks
 from dfcore._cell cimport Cell
 from dfcore._scheduler cimport Scheduler
 
@@ -84,7 +84,7 @@ cdef class Driver:
 
     cdef readonly Scheduler scheduler
     cdef readonly Bell bell
-    cdef volatile int64_t *line
+    cdef df_run_word *line
     cdef object memory
     cdef int64_t zero_ns, until_ns, spin_ns
     cdef int liveness, supervisor
@@ -97,7 +97,7 @@ cdef class Driver:
 
     def __cinit__(self, Scheduler scheduler, Bell bell, memory, Py_ssize_t line, int supervisor, int64_t spin_ns, int liveness=-1):
         self.scheduler, self.bell, self.memory = scheduler, bell, memory.buffer(0)
-        self.line = <volatile int64_t *>(<uintptr_t>memory.address(0) + line)
+        self.line = <df_run_word *>(<uintptr_t>memory.address(0) + line)
         self.supervisor, self.spin_ns, self.liveness = supervisor, spin_ns, liveness
         self.cells, self.unwatched, self.timer = {}, set(), -1
 
@@ -139,13 +139,13 @@ cdef class Driver:
         `PAUSED_NS` is read first and again last: a pause moves zero and end while it lasts, so an end that was read is the end if
         there was no pause before and after.
         """
-        cdef int64_t state = self.line[STATE], now_ns
+        cdef int64_t state = df_hear(&self.line[STATE]), now_ns
         if state == ABORT or self.orphaned:
             return END
-        if self.line[PAUSED_NS]:
+        if df_hear(&self.line[PAUSED_NS]):
             return REST
-        if self.line[ZERO_NS] != self.zero_ns:
-            self.zero_ns, self.until_ns = self.line[ZERO_NS], self.line[UNTIL_NS]
+        if df_hear(&self.line[ZERO_NS]) != self.zero_ns:
+            self.zero_ns, self.until_ns = df_hear(&self.line[ZERO_NS]), df_hear(&self.line[UNTIL_NS])
         if self.resting:
             self.scheduler.passed_over(df_ticks() - self.resting)
             self.resting = 0
@@ -154,14 +154,14 @@ cdef class Driver:
         if state == STOP:
             self.scheduler.stop()
         elif self.until_ns <= df_now_ns():
-            if self.line[PAUSED_NS] or self.line[UNTIL_NS] != self.until_ns:
+            if df_hear(&self.line[PAUSED_NS]) or df_hear(&self.line[UNTIL_NS]) != self.until_ns:
                 return REST
             self.scheduler.stop(self.until_ns - self.zero_ns)
         return FIRE
 
     cdef bint _told(self) noexcept:
         """The run's line says something that was not heeded yet."""
-        return self.line[STATE] == ABORT or self.line[PAUSED_NS] or (self.line[STATE] == STOP and not self.scheduler.stopping)
+        return df_hear(&self.line[STATE]) == ABORT or df_hear(&self.line[PAUSED_NS]) or (df_hear(&self.line[STATE]) == STOP and not self.scheduler.stopping)
 
     cdef int64_t _now(self) noexcept:
         """The run clock; never less than it was, for a pause begins for each context a moment after it begins."""
@@ -212,7 +212,7 @@ cdef class Driver:
         self._begin_rest()
         self.bell.begin_sleep_c()
         try:
-            if self.line[PAUSED_NS] and self.line[STATE] != ABORT:
+            if df_hear(&self.line[PAUSED_NS]) and df_hear(&self.line[STATE]) != ABORT:
                 self.bell.wait_c(-1)
                 self.wakeups += 1
         finally:
@@ -233,25 +233,25 @@ cdef class Driver:
 
     def wait_for_start(self):
         """Sleep until the run starts. Returns whether it does; False: it was aborted before."""
-        while self.line[STATE] == NEW and not self.orphaned:
+        while df_hear(&self.line[STATE]) == NEW and not self.orphaned:
             self.bell.begin_sleep_c()
-            if self.line[STATE] == NEW:
+            if df_hear(&self.line[STATE]) == NEW:
                 self.bell.wait_c(-1)
                 self._take_files()
             self.bell.end_sleep_c()
-        self.zero_ns, self.until_ns = self.line[ZERO_NS], self.line[UNTIL_NS]
-        return self.line[STATE] != ABORT and not self.orphaned
+        self.zero_ns, self.until_ns = df_hear(&self.line[ZERO_NS]), df_hear(&self.line[UNTIL_NS])
+        return df_hear(&self.line[STATE]) != ABORT and not self.orphaned
 
     def starting(self):
         """For an event loop: True, the run starts; False, it was aborted before; None, sleep until a descriptor is readable."""
         self.bell.wait_c(0)
         self._take_files()
         self.bell.begin_sleep_c()
-        if self.line[STATE] == NEW and not self.orphaned:
+        if df_hear(&self.line[STATE]) == NEW and not self.orphaned:
             return None
         self.bell.end_sleep_c()
-        self.zero_ns, self.until_ns = self.line[ZERO_NS], self.line[UNTIL_NS]
-        return self.line[STATE] != ABORT and not self.orphaned
+        self.zero_ns, self.until_ns = df_hear(&self.line[ZERO_NS]), df_hear(&self.line[UNTIL_NS])
+        return df_hear(&self.line[STATE]) != ABORT and not self.orphaned
 
     def run(self):
         """Fire until every node has ended (returns True) or the run is aborted (False). Raises NodeFailed."""
@@ -305,13 +305,13 @@ cdef class Driver:
 
     cdef void _report_rest(self) noexcept:
         """Going to sleep with a node that waits for room: the supervisor looks for a deadlock if it asked to (RULES 22)."""
-        if self.line[WATCH] and self.scheduler.blocked():
-            self.line[WATCH] = 0
+        if df_hear(&self.line[WATCH]) and self.scheduler.blocked():
+            df_tell(&self.line[WATCH], 0)
             df_ring_bell_always(self.supervisor)
 
     cdef int _sleep_until_zero(self) except -1:
         """Time 0 lies a little in the future, so that nobody's first firing is late (RULES 37)."""
-        while df_now_ns() < self.zero_ns and self.line[STATE] != ABORT:
+        while df_now_ns() < self.zero_ns and df_hear(&self.line[STATE]) != ABORT:
             self.bell.wait_c(max(self.zero_ns - df_now_ns(), 0))
             self._take_files()
         return 0
@@ -379,7 +379,7 @@ cdef class Driver:
         self._take_files()
         self._arm(-1)
         self.bell.begin_sleep_c()
-        if not self.line[PAUSED_NS] or self.line[STATE] == ABORT or self.orphaned:
+        if not df_hear(&self.line[PAUSED_NS]) or df_hear(&self.line[STATE]) == ABORT or self.orphaned:
             self.bell.end_sleep_c()
             return None
         self.wakeups += 1

@@ -11,6 +11,8 @@ from libc.stdint cimport int64_t, uintptr_t
 from posix.signal cimport SIG_UNBLOCK, sigaction, sigaction_t, sigaddset, sigemptyset, sigprocmask, sigset_t
 from posix.unistd cimport alarm, getppid, pid_t
 
+from dfcore._bell cimport df_run_word, df_tell
+
 cdef extern from "<signal.h>" nogil:
     enum: SA_RESTART
 
@@ -24,15 +26,14 @@ cdef extern from "<sys/mman.h>" nogil:
 
 cdef extern from *:
     """
-    #include <stdint.h>
     static volatile pid_t df_parent;
     static volatile unsigned df_grace_s;
-    static volatile int64_t *volatile df_word;
+    static df_run_word *volatile df_word;
     static volatile int64_t df_value;
     """
     pid_t df_parent
     unsigned int df_grace_s
-    int64_t *df_word
+    df_run_word *df_word
     int64_t df_value
 
 
@@ -41,7 +42,7 @@ cdef void on_terminate(int signal) noexcept nogil:
     if getppid() != df_parent:
         alarm(df_grace_s)
         if df_word != NULL:
-            df_word[0] = df_value
+            df_tell(df_word, df_value)
 
 
 def die_with_parent(pid_t parent, unsigned int grace_s):
@@ -77,7 +78,7 @@ def write_when_orphaned(uintptr_t address, int64_t value):
     """Have the word at `address` become `value` when the parent dies: what is always busy looks at nothing else. 0: no word."""
     global df_word, df_value
     df_value = value
-    df_word = <int64_t *>address
+    df_word = <df_run_word *>address
 
 
 def lock_memory():

@@ -5,6 +5,7 @@ cimport cython
 from cpython.ref cimport PyObject
 from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 
+from dfcore._bell cimport df_run_word
 from dfcore._cell cimport Cell
 from dfcore._ends cimport Input, Output
 
@@ -63,7 +64,7 @@ cdef class Scheduler:
     cdef int64_t instant_ns
     cdef int64_t patience_ns     # once the run stops: until when a firing that fails is tried again
     cdef readonly list warnings
-    cdef volatile int64_t *paused        # of the run's line: when the run was paused, or 0
+    cdef df_run_word *paused        # of the run's line: when the run was paused, or 0
 
     cpdef int64_t step(self, int64_t now_ns) except? -2
     cpdef int64_t next_ns(self)

@@ -25,7 +25,7 @@ from .errors import DfcoreError, NodeFailed, RecordLost, Stopped, told
 from .plan import PAUSED
 from .sentinels import SKIP, STOP
 
-from dfcore._bell cimport df_ticks
+from dfcore._bell cimport df_hear, df_run_word, df_ticks
 from dfcore._cell cimport (
     ASYNC_GENERATOR,
     COROUTINE,
@@ -151,7 +151,7 @@ cdef class Scheduler:
         order = [index for index in plan.firing_order if index in nodes]
         positions = {index: position for position, index in enumerate(order)}
         self.plan, self.memory, self.virtual = plan, memory, virtual
-        self.paused = <volatile int64_t *><uintptr_t>(<Py_ssize_t>memory.address(0) + <Py_ssize_t>plan.layout.run + 8 * PAUSED)
+        self.paused = <df_run_word *><uintptr_t>(<Py_ssize_t>memory.address(0) + <Py_ssize_t>plan.layout.run + 8 * PAUSED)
         self.cells, self.count, self.remaining = [], len(order), len(order)
         self.nwords = self.count // 64 + 1
         self.dirty = <uint64_t *>PyMem_Calloc(self.nwords, sizeof(uint64_t))
@@ -365,7 +365,7 @@ cdef class Scheduler:
         if not self.virtual:
             return self.sweep(now_ns)
         try:
-            while not self.paused[0]:
+            while not df_hear(self.paused):
                 position = self.pick(now_ns)
                 if position < 0:
                     return self.next_ns()
@@ -387,7 +387,7 @@ cdef class Scheduler:
                 later = <uint64_t>-1
                 while True:
                     bits = self.dirty[word] & later
-                    if not bits or self.paused[0]:
+                    if not bits or df_hear(self.paused):
                         break
                     bit = ctz(bits)
                     later = (<uint64_t>-1 << bit) << 1
@@ -411,7 +411,7 @@ cdef class Scheduler:
     cpdef int choose(self, int64_t now_ns) except -2:
         """The position of the firing that comes next at `now_ns`, or -1: nothing is ready now. Virtual time only."""
         try:
-            return -1 if self.paused[0] else self.pick(now_ns)
+            return -1 if df_hear(self.paused) else self.pick(now_ns)
         except BaseException as error:
             self._failed(<Cell>self.current, error)
 

@@ -8,6 +8,7 @@ takes back when it rings, and for the `ABORT` of a context whose parent has died
 
 from __future__ import annotations
 
+from ._bell import RunWords
 from .memory import Memory
 from .plan import PAUSED, Plan
 
@@ -30,13 +31,13 @@ class RunLine:
 
     def __init__(self, plan: Plan, memory: Memory):
         offset = plan.layout.run
-        self._words: memoryview | list[int] = memory.buffer(0)[offset : offset + 64].cast("q")
+        self._words: RunWords | list[int] = RunWords(memory.buffer(0), offset)
 
     def close(self) -> None:
         """Let the memory go; the words stay as they were."""
-        if isinstance(self._words, memoryview):
-            view, self._words = self._words, self._words.tolist()
-            view.release()
+        if isinstance(self._words, RunWords):
+            words, self._words = self._words, [self._words[number] for number in range(8)]
+            words.release()
 
     @property
     def state(self) -> int:

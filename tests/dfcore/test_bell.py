@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from dfcore._bell import Bell, set_timer_slack, ticks
+from dfcore._bell import Bell, RunWords, set_timer_slack, ticks
 
 FAR_S = 30.0  # a wait that should end by a stroke ends by this if the stroke is lost
 
@@ -239,3 +239,30 @@ def test_timer_slack_is_per_thread() -> None:
     thread.start()
     thread.join()
     assert ([7], before) == (seen, library.prctl(get_slack, 0, 0, 0, 0))
+
+
+def test_the_words_of_a_run_are_told_and_heard():
+    """Two views of one line; each word by its number, and nothing beside the line."""
+    memory = bytearray(192)
+    ours, theirs = RunWords(memory, 64), RunWords(memory, 64)
+    for number in range(8):
+        ours[number] = -(1 << 63) + number
+    assert [-(1 << 63) + number for number in range(8)] == [theirs[number] for number in range(8)]
+    assert (bytes(64), bytes(64)) == (bytes(memory[:64]), bytes(memory[128:]))
+
+
+def test_words_of_a_run_lie_in_their_memory():
+    """Else ValueError, as after it was let go; a number that is none is an IndexError."""
+    memory = bytearray(128)
+    for offset in (-64, 65, 68, 128):
+        with pytest.raises(ValueError, match=f"needed 64 aligned bytes at offset {offset} of 128"):
+            RunWords(memory, offset)
+    words = RunWords(memory, 64)
+    for number in (-1, 8):
+        with pytest.raises(IndexError, match=f"needed 0 to 7, was {number}"):
+            words[number] = 1
+    words.release()
+    words.release()
+    with pytest.raises(ValueError, match="was released"):
+        words[0]
+    memory.clear()  # nobody exports it any more

@@ -212,7 +212,7 @@ def test_without_a_run_there_is_nothing_to_pause():
 
 @pytest.mark.parametrize("clock", ["real", "virtual"])
 def test_pause_from_inside(clock):
-    """A node may pause its own run; another thread resumes it."""
+    """A node may pause its own run; another thread resumes it. Nobody fires after it in the same sweep."""
 
     @router("i8")
     def halt(value):
@@ -227,7 +227,7 @@ def test_pause_from_inside(clock):
     source.to(middle, depth=1).to(out, depth=1)
     graph.start(clock=clock)
     paused.wait()
-    assert out.records.tolist() in ([0, 1, 2], [0, 1, 2, 3])
+    assert [0, 1, 2] == out.records.tolist()
     graph.resume()
     graph.wait()
     assert list(range(6)) == out.records.tolist()
