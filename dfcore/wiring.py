@@ -27,6 +27,7 @@ ON_FULL = ("wait", "drop_new", "drop_oldest", "error")
 ON_STALE = ("safe", "skip", "error")
 DEFAULT_DEPTH, DEFAULT_RING_BYTES, LEAST_DEPTH = 16, 16 << 20, 2
 _MAX_COUNT = 2**31 - 1
+_MAX_BYTES = 2**31 - 1  # of one array that NumPy has a dtype for; a window is written twice, and one record more
 #: Why an option of an edge does not go with `sync_s` at its reader.
 _UNMATCHED = {
     "policy": "leave it out: what is overwritten is no partner",
@@ -247,6 +248,11 @@ def _check_combination(item: Wire) -> Iterator[Problem]:
         if hasattr(target.node, "_sink_keep") and _counts(option(edge, name)) and option(edge, name) != EDGE_OPTIONS[name]:
             found, do = f"{name}={option(edge, name)!r}", f"leave {name} out: it keeps every record as it is"
             yield edge.problem("option", f"single records into `{target.name}`", found, do)
+    for name, pieces, copies in (("batch", 0, 1), ("window", 1, 2)):
+        value, size = option(edge, name), 0 if item.dtype is None or item.dtype.hasobject else item.dtype.itemsize
+        if size and _counts(value) and copies * (int(value) + pieces) * size > _MAX_BYTES:
+            needed = f"{name} of at most {_MAX_BYTES // (copies * size) - pieces} records of {size} bytes"
+            yield edge.problem("option", needed, repr(value), "take fewer, or smaller records")
     if option(edge, "on_stale") == "safe" and not hasattr(target.node, "safe"):
         needed, do = f'a method `safe` of `{target.name}` for on_stale="safe"', f"define it in {type(target.node).__name__}"
         yield edge.problem("option", needed, "none", do)

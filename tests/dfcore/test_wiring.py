@@ -227,6 +227,8 @@ def test_objects_may_stay_in_a_process():
         ({"depth": 2**31}, "needed depth as an int of 1 to 2147483647, was 2147483648; leave depth out for the default."),
         ({"decimate": 0}, "needed decimate as an int of 1 to 2147483647, was 0; leave decimate out for the default."),
         ({"batch": "2"}, "needed batch as an int of 1 to 2147483647, was '2'; leave batch out for the default."),
+        ({"batch": 2**28}, "needed batch of at most 268435455 records of 8 bytes, was 268435456; take fewer, or smaller records."),
+        ({"window": 2**27 - 1}, "needed window of at most 134217726 records of 8 bytes, was 134217727; take fewer, or smaller records."),
         ({"on_full": "block"}, 'needed on_full "wait" or "drop_new" or "drop_oldest" or "error", was \'block\'; choose one.'),
         ({"policy": "latest", "depth": 3}, 'needed policy "every" beside depth, was "latest" and depth=3; leave depth out, or policy.'),
         ({"policy": "latest", "on_full": "wait"},
