@@ -65,11 +65,11 @@ def read_one(reader: Reader, last: int, gapless: bool) -> int:
 
 
 def forked(work: Callable[[], None]) -> int:
-    """The pid of a child that does `work` for ever."""
-    pid = os.fork()
+    """The pid of a child that does `work` until it is killed, or its parent was."""
+    parent, pid = os.getpid(), os.fork()
     if pid == 0:
         try:
-            while True:
+            while os.getppid() == parent:
                 work()
         finally:
             os._exit(1)
