@@ -240,7 +240,7 @@ cdef class Input:
     cdef int leave(self) noexcept
     cdef void free_room(self, int wanted) noexcept
     cdef int fill(self) except -1
-    cdef void skip_decimated(self) noexcept
+    cdef bint skip_decimated(self) noexcept
     cdef int hand_over(self, df_slot_header *header, int32_t slot) except -1
     cdef int hand_over_batch(self) except -1
     cdef void leave_bare(self) noexcept

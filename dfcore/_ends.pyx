@@ -528,11 +528,7 @@ cdef class Input:
             return True
         if self.batch:
             return self.fill() >= 0 and (self.filled == self.batch or self._last_batch())
-        if self.decimate > 1:
-            self.skip_decimated()
-            if (self.phase + 1) % self.decimate != 0:
-                return False  # what came since is not the last of its k
-        return self.pending()
+        return self.skip_decimated() if self.decimate > 1 else self.pending()
 
     cdef bint pending(self) noexcept:
         """An unread record is there."""
@@ -588,6 +584,7 @@ cdef class Input:
             self.first_counters.unread_buffered = 0
             if self.batch_values is not None:
                 self.batch_values.clear()
+                self.batch_meta = None
 
     # -- the rings of replicas: this end has one in hand, the others lie in ends of their own that lend it their state -----------
 
@@ -699,9 +696,11 @@ cdef class Input:
             return False
         return self.rings is None or self.in_turn or self._others_ended()
 
-    cdef void skip_decimated(self) noexcept:
-        """Pass over the first k - 1 of each k records."""
-        while (self.phase + 1) % self.decimate != 0 and self.pending():
+    cdef bint skip_decimated(self) noexcept:
+        """Pass over the first k - 1 of each k records. Returns whether the last of its k is there."""
+        while self.pending():  # first: it passes over what other replicas take, and so moves the phase
+            if (self.phase + 1) % self.decimate == 0:
+                return True
             self.phase += 1
             self.counters.decimated += 1
             if self.initial_taken < self.initial_count:
@@ -711,17 +710,14 @@ cdef class Input:
                 self.measure()
                 self.note_last(<df_slot_header *>df_slot(&self.reader.ring, df_take(&self.reader)))
                 self.free_room(df_release(&self.reader))
+        return False
 
     cdef int fill(self) except -1:
         """Copy records, as they come, into the batch's own memory and give their slots back at once (RULES 17)."""
         cdef int32_t slot
         cdef df_slot_header *header
         while self.filled < self.batch:
-            if self.decimate > 1:
-                self.skip_decimated()
-                if (self.phase + 1) % self.decimate != 0:
-                    break
-            if not self.pending():
+            if not (self.skip_decimated() if self.decimate > 1 else self.pending()):
                 break
             header = self._next(&slot)
             if self.filled == 0:

@@ -22,6 +22,11 @@ def triple(x):
 
 
 @router(object)
+def whole(x):
+    return x
+
+
+@router(object)
 def twice(x):
     return {"x": 2 * x}
 
@@ -142,6 +147,21 @@ def test_replicas_in_processes(driver):
     assert {"inline", "work[0]", "work[1]", "work[2]"} == set(report.contexts)
     assert 4 == len({context.pid for context in report.contexts.values()})
     assert [8, 8, 7] == [report.nodes[f"first[{instance}]"].firings for instance in range(3)]
+
+
+@pytest.mark.parametrize("n", [2, 3])
+@pytest.mark.parametrize("edge", [{"decimate": 2}, {"decimate": 3, "batch": 2}, {"decimate": 2, "batch": 3, "partial": True}], ids=str)
+def test_records_that_come_one_by_one_are_decimated_for_replicas_as_for_one(edge, n):
+    """RULES 18: what an instance passes over moves the count of `decimate` on, however often it looks meanwhile."""
+
+    def found(replicas):
+        with Graph() as graph:
+            node, out = whole(replicas=replicas), collect()
+        emit(range(27), rate_hz=1000).to(node, **edge).to(out)
+        graph.run(clock="virtual")
+        return out.records
+
+    assert found(1) == found(n)
 
 
 @pytest.mark.parametrize("driver", ["processes"], indirect=True)
