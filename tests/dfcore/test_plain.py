@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 
 from dfcore import SKIP, STOP, Graph, NodeFailed, Record, collect, emit, router
-from dfcore._scheduler import allow_plain
+from dfcore._table import allow_plain
 from tests.properties.built import build_all
 from tests.properties.test_kahn import KNOWN, cases
 

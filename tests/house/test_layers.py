@@ -14,7 +14,7 @@ ROOT = pathlib.Path(__file__).parents[2]
 FLOORS = {
     0: "errors clock sentinels tables counters pickles pipe _ring.h _bell.h _counters.h _firing.h _digest.h _arena.h _commons.h",
     1: "progress waiting dtypes values _scalar _record _ring _arena _commons _bell _process machine",
-    2: "plan signature params declared edge node functions graph _sink _window _joins _objects _ends _parameters _onerror _turns _cell _plain _scheduler exposed listing blocks parts",
+    2: "plan signature params declared edge node functions graph _sink _window _joins _objects _ends _parameters _onerror _turns _cell _plain _table _scheduler exposed listing blocks parts",
     3: "reading feed compiler checks wiring replicas tombstones advice loops layout memory requirements interpreter sketch notation layered svg drawing",
     4: "monitor why arguments context worker stats histogram tell aio life control sight diagnosis _driver",
     5: "settings inline inworld supervisor watcher places signals launch",
