@@ -128,6 +128,7 @@ cdef class Cell:
     cdef bint has_blocks(self) noexcept
     cdef int send(self) except -1
     cdef object current_output(self)
+    cdef uint64_t freed(self) noexcept
 
     cdef inline object call_compute(self):
         """What `compute` returns for the arguments of this firing."""

@@ -308,6 +308,14 @@ cdef class Cell:
                 return True
         return False
 
+    cdef uint64_t freed(self) noexcept:
+        """How many slots its inputs have given back."""
+        cdef int i
+        cdef uint64_t sum = 0
+        for i in range(self.ninputs):
+            sum += (<Input>self.inputs[i]).freed
+        return sum
+
     cdef int release(self, bint taken) except -1:
         """Give this firing's records back; what a merge has in hand of other inputs stays there."""
         cdef int i

@@ -174,6 +174,7 @@ cdef class Input:
     cdef readonly bint latest
     cdef bint owed  # the writer asked for room, and has not been rung yet
     cdef uint64_t initial_taken, initial_count, phase
+    cdef uint64_t freed  # slots given back, of any ring
     cdef int64_t last_origin_ns  # of the newest record seen; NO_ORIGIN: none yet
     # The others
     cdef readonly int index
@@ -238,7 +239,6 @@ cdef class Input:
     cdef int take(self, int64_t now_ns) except -1
     cdef int release(self, bint taken) except -1
     cdef int leave(self) noexcept
-    cdef void free_room(self, int wanted) noexcept
     cdef int fill(self) except -1
     cdef bint skip_decimated(self) noexcept
     cdef int hand_over(self, df_slot_header *header, int32_t slot) except -1
@@ -265,6 +265,12 @@ cdef class Input:
     cdef inline bint one_more(self) noexcept:
         """`Input.pending`: an unread record is there."""
         return self.pending() if self.careful or self.initial_taken < self.initial_count else df_waiting(&self.reader) != 0
+
+    cdef inline void free_room(self, int wanted) noexcept:
+        """A slot is free again. If the writer asked for room (RULES 1) it is owed a stroke: the scheduler sees to it."""
+        self.freed += 1
+        if wanted and self.context != NULL:
+            self.owed = True
 
     cdef inline void measure(self) noexcept:
         """How full the edge was when its reader came."""

@@ -959,11 +959,6 @@ cdef class Input:
         """A newer record than the one in hand is there, at an end that wants the newest."""
         return self.latest and (self.reader.held >= 0 or self.from_initial) and df_waiting(&self.reader) != 0
 
-    cdef void free_room(self, int wanted) noexcept:
-        """A slot is free again. If the writer asked for room (RULES 1) it is owed a stroke: the scheduler sees to it."""
-        if wanted and self.context != NULL:
-            self.owed = True
-
     cdef void pay(self) noexcept:
         """Wake the writer's context if it sleeps."""
         self.owed = False

@@ -508,8 +508,10 @@ cdef class Scheduler(Table):
 
     cdef bint _joined(self, Cell cell) except -1:
         """The records that its rule asks for are there."""
+        cdef uint64_t before = cell.freed()
         cdef int found = cell.join.look(self.now_ns, self.stopping)
-        self._wake_writers(cell)  # what it passed over on its way is room
+        if cell.freed() != before:
+            self._wake_writers(cell)  # what it passed over on its way is room
         if found == READY:
             return cell.counters.firings != 0 or not cell.nvalues or self._required_there(cell)
         if found == OVER:
@@ -521,9 +523,11 @@ cdef class Scheduler(Table):
     cdef void _gather(self, Cell cell) noexcept:
         """Let its inputs take in, or pass over, what came for a firing that is not complete: that gives room before any firing."""
         cdef int i
+        cdef uint64_t before = cell.freed()
         for i in range(cell.ninputs):
             (<Input>cell.inputs[i]).ready()
-        self._wake_writers(cell)
+        if cell.freed() != before:  # else who writes to itself would wake itself for ever
+            self._wake_writers(cell)
 
     def _required_there(self, Cell cell):
         """Every parameter without a default has its first value."""

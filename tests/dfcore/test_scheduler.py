@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from dfcore import SKIP, STOP, Collector, Emitter, Graph, NodeFailed, Router, collect, emit
+from dfcore import SKIP, STOP, Collector, Emitter, Graph, NodeFailed, Router, collect, emit, router
 
 CLOCKS = ["virtual", "real"]
 
@@ -281,3 +281,24 @@ def test_a_generator_of_a_router_costs_once():
     source.to(three).to(out)
     assert 0.02 == graph.run(clock="virtual").duration_s
     assert 6 == len(out)
+
+
+def test_a_node_that_writes_to_itself_and_waits_for_room_does_not_wake_itself_for_ever():
+    """What a batch takes in wakes its writers only if it gave a slot back: in a loop the writer is the node itself."""
+
+    @router("i8")
+    def pairs(x, y):
+        return int(x.sum() + y.sum())
+
+    @router("i8")
+    async def slow(x):
+        await asyncio.sleep(0.01)
+        return x
+
+    with Graph("loop") as graph:
+        loop, out = pairs(), collect()
+        emit(range(12), "i8").to(loop["x"], batch=2)
+        loop.to(loop["y"], initial=[1] * 8, batch=2)
+        loop.to(slow(), depth=1).to(out)
+    graph.run(clock="virtual")
+    assert [3, 7, 11, 15] == out.records.tolist()[:4]
