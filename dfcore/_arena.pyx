@@ -31,12 +31,12 @@ cdef class Range:
         PyObject_GetBuffer(memory, &self.view, PyBUF_SIMPLE | PyBUF_WRITABLE)
         cdef Py_ssize_t length = self.view.len - offset if size is None else size
         if offset < 0 or length < 0 or offset + length > self.view.len:
-            raise ValueError(f"arena: needs {length} bytes at {offset}, the memory has {self.view.len}; choose a place inside.")
+            raise ValueError(f"arena: needed {length} bytes at {offset}, the memory has {self.view.len}; choose a place inside.")
         if length < 2 * LINE or length > <Py_ssize_t>DF_ARENA_MOST_LINES * LINE:
-            raise ValueError(f"arena: needs 128 bytes to 128 GiB, was {length}; choose another size.")
+            raise ValueError(f"arena: needed 128 bytes to 128 GiB, was {length}; choose another size.")
         self.base = <char *>self.view.buf + offset
         if <size_t>self.base % LINE:
-            raise ValueError(f"arena: needs memory aligned to {LINE} bytes, offset was {offset}; choose a multiple in a mapping.")
+            raise ValueError(f"arena: needed memory aligned to {LINE} bytes, offset was {offset}; choose a multiple in a mapping.")
         self.size = length - length % LINE
 
     def __dealloc__(self):
@@ -44,14 +44,14 @@ cdef class Range:
 
     cdef df_block *block(self, uint64_t offset) except NULL:
         if offset % LINE or not 0 < offset < self.size:
-            raise ValueError(f"arena: needs the offset of a block, was {offset}; pass what allocate() returned.")
+            raise ValueError(f"arena: needed the offset of a block, was {offset}; pass what allocate() returned.")
         return <df_block *>(self.base + offset - LINE)
 
     def bytes_of(self, uint64_t offset):
         """The bytes of the block at `offset`, writable: its size rounded up to lines. Valid while somebody holds the block."""
         cdef uint64_t length = (<uint64_t>self.block(offset).lines - 1) * LINE
         if length > self.size - offset:
-            raise ValueError(f"arena: needs the offset of a block, was {offset}; pass what allocate() returned.")
+            raise ValueError(f"arena: needed the offset of a block, was {offset}; pass what allocate() returned.")
         start = self.base - <char *>self.view.buf + offset
         return memoryview(self.view.obj).cast("B")[start : start + length]
 
@@ -62,7 +62,7 @@ cdef class Range:
             ValueError: nobody held it, so it may be another block by now.
         """
         if not df_hold(&self.block(offset).holders):
-            raise ValueError(f"arena: needs a block that somebody holds, was free at {offset}; hold it before giving it back.")
+            raise ValueError(f"arena: needed a block that somebody holds, was free at {offset}; hold it before giving it back.")
 
     def give_back(self, uint64_t offset):
         """One holder fewer of the lent block at `offset`.
@@ -71,7 +71,7 @@ cdef class Range:
             ValueError: nobody held it.
         """
         if not df_give_back(&self.block(offset).holders):
-            raise ValueError(f"arena: needs a block that somebody holds, was free at {offset}; give each hold back once.")
+            raise ValueError(f"arena: needed a block that somebody holds, was free at {offset}; give each hold back once.")
 
     def holders(self, uint64_t offset):
         """How many hold the block at `offset`."""
@@ -96,7 +96,7 @@ cdef class Arena:
 
     cdef int check(self, uint64_t offset) except -1:
         if self.range.block(offset).state == DF_BLOCK_FREE:
-            raise ValueError(f"arena: needs a block in use, was free at {offset}; free each block once.")
+            raise ValueError(f"arena: needed a block in use, was free at {offset}; free each block once.")
         return 0
 
     def allocate(self, uint64_t size):

@@ -168,6 +168,16 @@ static inline uint32_t df_commons_let_go(df_commons *c, uint64_t offset, uint64_
     return df_commons_in_use(block) ? 0 : df_commons_free(c, block, offset);
 }
 
+/* Whether `process` holds every block in use, no other one does, and none is on its way. */
+static inline int df_commons_alone(df_commons *c, int process) {
+    for (uint32_t line = 0; line < c->arena.lines; line += df_block_at(&c->arena, line)->lines) {
+        df_block *block = df_block_at(&c->arena, line);
+        if (block->state == DF_BLOCK_FREE || !df_commons_in_use(block)) continue;
+        if (block->note[DF_NOTE_PROCESSES] != UINT64_C(1) << process || block->note[DF_NOTE_UNDER_WAY]) return 0;
+    }
+    return 1;
+}
+
 /* Let go what a process held that is no more. */
 static inline uint32_t df_commons_bury(df_commons *c, int process) {
     uint32_t waiting = 0, line = 0;

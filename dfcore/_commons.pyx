@@ -2,9 +2,9 @@
 """Blocks of shared memory that any of several processes may allocate, in Python's hands. The laws are in `_commons.h`.
 
 Laws: a process holds a block as long as it has a `Claim` of it; the bytes stay as they are while a claim, or a view of one, lives.
-A claim may take its bytes into memory of its own, if nobody looks at them, so that others get the block. Who frees a block rings those who wait for room, through `bell`. Nothing of Python happens in turn: a finaliser would wait for itself.
-A copy of a process made by fork holds nothing before it has
-joined.
+A claim may take its bytes into memory of its own, if nobody looks at them, so that others get the block. Who frees a block rings
+those who wait for room, through `bell`. Nothing of Python happens in turn: a finaliser would wait for itself. A copy of a process
+made by fork holds nothing before it has joined.
 """
 
 cimport cython
@@ -39,6 +39,7 @@ cdef extern from "_commons.h":
     uint32_t df_commons_send(df_commons *c, uint64_t offset, uint64_t generation, int change)
     uint32_t df_commons_let_go(df_commons *c, uint64_t offset, uint64_t generation, int process)
     uint32_t df_commons_bury(df_commons *c, int process)
+    int df_commons_alone(df_commons *c, int process)
 
 #: Bytes before the blocks.
 HEAD = DF_COMMONS_HEAD
@@ -72,14 +73,14 @@ cdef class Commons:
         self.process = -1
         PyObject_GetBuffer(memory, &self.view, PyBUF_SIMPLE | PyBUF_WRITABLE)
         if self.view.len < <Py_ssize_t>DF_COMMONS_HEAD + 2 * 64 or <size_t>self.view.buf % 64:
-            raise ValueError(f"commons: needs {DF_COMMONS_HEAD + 128} bytes aligned to 64, was {self.view.len}.")
+            raise ValueError(f"commons: needed {DF_COMMONS_HEAD + 128} bytes aligned to 64, was {self.view.len}; map a larger file.")
         self.commons = <df_commons *>self.view.buf
         self.bell = bell
         cdef Py_ssize_t lines = (self.view.len - <Py_ssize_t>DF_COMMONS_HEAD) // 64
         if lines > <Py_ssize_t>DF_ARENA_MOST_LINES:
-            raise ValueError(f"commons: needs 128 GiB or less, was {self.view.len} bytes.")
+            raise ValueError(f"commons: needed 128 GiB or less, was {self.view.len} bytes.")
         if fresh and df_commons_init(self.commons, <uint32_t>lines):
-            raise OSError("commons: the system has no robust mutex.")
+            raise OSError("commons: needed a robust mutex, the system has none; use a current Linux.")
 
     def __dealloc__(self):
         PyBuffer_Release(&self.view)
@@ -138,6 +139,14 @@ cdef class Commons:
         cdef uint32_t waiting = df_commons_bury(self.commons, process)
         df_commons_leave(self.commons)
         self.ring(waiting)
+
+    @property
+    def alone(self):
+        """Whether this process holds every block in use, no other one does, and none is on its way."""
+        self.enter()
+        cdef int alone = df_commons_alone(self.commons, self.process)
+        df_commons_leave(self.commons)
+        return alone != 0
 
     def mend(self):
         """Put the free blocks in order again, as after a death in turn: for tests."""

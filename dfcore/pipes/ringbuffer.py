@@ -8,6 +8,7 @@ process that sent it. What a killed process held is freed; what was pickled and 
 
 from __future__ import annotations
 
+import gc
 import mmap
 import os
 import pathlib
@@ -72,7 +73,8 @@ class SharedMemoryRingBuffer:
             value: anything that can be pickled; arrays in it are copied once.
         Raises:
             ValueError: the value needs more bytes than there are.
-            RuntimeError: there is no room, and the caller is in a simulated world, where no other process makes any.
+            RuntimeError: there is no room and nobody can make any: all values are held by this process, which has one thread; or
+                the caller is in a simulated world, where there are no other processes.
             and whatever its parts raise when they cannot be pickled.
         """
         packed = Packed(value)
@@ -112,6 +114,9 @@ class SharedMemoryRingBuffer:
             return
         if on_wait is not None:
             on_wait(self._inode)
+        if threading.active_count() == 1 and self._commons.alone:
+            self._collect()
+            return
         poll = select.poll()
         poll.register(self._files[1], select.POLLIN)
         lives = [_pidfd(pid) for _, pid, _ in self._commons.joined]
@@ -127,6 +132,16 @@ class SharedMemoryRingBuffer:
             for pidfd in lives:
                 if pidfd >= 0:
                     os.close(pidfd)
+
+    def _collect(self) -> None:
+        """Make room where nobody else can: out of references that only refer to each other."""
+        before = self._commons.blocks
+        gc.collect()
+        if self._commons.blocks == before:
+            raise RuntimeError(
+                f"SharedMemoryRingBuffer: needed room, was full of {before} values whose references this process holds itself, "
+                "so it would wait for ever; drop some before writing, or make it larger."
+            )
 
     def _bury(self) -> bool:
         """Whether a process that had joined is gone; what it held is let go."""

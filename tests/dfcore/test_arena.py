@@ -151,10 +151,10 @@ def test_memory_lives_as_long_as_a_block_is_looked_at():
 @pytest.mark.parametrize(
     ("place", "said"),
     [
-        ((0, SIZE + 1), "needs 65537 bytes at 0, the memory has 65536"),
-        ((-64, None), "needs 65600 bytes at -64"),
+        ((0, SIZE + 1), "needed 65537 bytes at 0, the memory has 65536"),
+        ((-64, None), "needed 65600 bytes at -64"),
         ((SIZE + 64, None), "the memory has 65536"),
-        ((0, 64), "needs 128 bytes to 128 GiB, was 64"),
+        ((0, 64), "needed 128 bytes to 128 GiB, was 64"),
         ((8, None), "aligned to 64 bytes, offset was 8"),
     ],
 )
@@ -170,7 +170,7 @@ def test_an_offset_of_nothing_is_refused(offset):
     """Everything that takes an offset looks whether a block could be there."""
     made = arena()
     for call in (made.free, made.range.hold, made.range.give_back, made.range.holders, made.range.bytes_of):
-        assert "needs the offset of a block" in failing(lambda call=call: call(offset), ValueError)
+        assert "needed the offset of a block" in failing(lambda call=call: call(offset), ValueError)
 
 
 def test_what_is_done_once_is_refused_twice():

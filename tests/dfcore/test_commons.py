@@ -129,7 +129,7 @@ def test_only_so_many_may_join():
 
 def test_memory_too_small_is_refused():
     """It needs its head and two lines."""
-    with pytest.raises(ValueError, match="commons: needs"):
+    with pytest.raises(ValueError, match="commons: needed"):
         Commons(mmap.mmap(-1, HEAD + 64), -1, True)
 
 

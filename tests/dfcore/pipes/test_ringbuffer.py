@@ -256,3 +256,16 @@ def test_a_ring_whose_process_is_gone_cannot_be_opened():
     pickled = subprocess.run([sys.executable, "-c", program], stdout=subprocess.PIPE, env=ENVIRONMENT, check=True).stdout
     with pytest.raises(ValueError, match=r"needed the memory of process \d+, which sent it, was gone"):
         pickle.loads(pickled)
+
+
+def test_a_ring_full_of_what_its_only_writer_holds_is_an_error():
+    """It would wait for itself, for ever; references that only refer to each other are no hindrance."""
+    ring, held = SharedMemoryRingBuffer(4096), []
+    for _ in range(20):
+        circle = [ring.write(bytes(1000))]
+        circle.append(circle)
+    del circle
+    with pytest.raises(RuntimeError, match="needed room, was full of 3 values whose references this process holds itself"):
+        held.extend(ring.write(bytes(1000)) for _ in range(20))
+    held.clear()
+    assert 1 == ring.read(ring.write(1))
