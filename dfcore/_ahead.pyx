@@ -393,13 +393,17 @@ cdef class Ahead:
 
 @cython.final
 cdef class Results:
-    """What workers hand on, as an iterator. Who makes one sees to it that `ahead` is closed when it goes."""
+    """What workers hand on, as an iterator. With the last reference to it the work ends."""
 
     cdef readonly Ahead ahead
     cdef object __weakref__
 
     def __init__(self, Ahead ahead):
         self.ahead = ahead
+
+    def __del__(self):
+        if self.ahead is not None:
+            self.ahead.close()
 
     def __iter__(self):
         return self

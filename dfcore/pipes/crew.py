@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import threading
-import weakref
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
@@ -38,7 +37,6 @@ class Crew:
         hire = partial(_hire, self._threads, work, name)
         self._ahead = Ahead(source, workers + maxsize, ordered=ordered, workers=workers, hire=hire)
         self.results = Results(self._ahead)
-        weakref.finalize(self.results, self._ahead.close)
 
     def close(self) -> None:
         """End the work and wait for the calls that are under way, but not for one that is inside the source: it may never end."""

@@ -256,6 +256,24 @@ def test_what_was_handed_on_is_let_go(ordered, none_left):
     assert item() is None
 
 
+def test_a_pipe_that_has_failed_is_let_go(none_left):
+    """Nothing keeps it, or its source, when its error is forgotten."""
+
+    class Source:
+        def __iter__(self):
+            return iter(range(3))
+
+    def pulled(source):
+        with pytest.raises(ZeroDivisionError):
+            list(pipe(x for x in source).thread.map(lambda x: 1 // x, 2))
+        return weakref.ref(source)
+
+    source = pulled(Source())
+    none_left.join()
+    gc.collect()
+    assert source() is None
+
+
 def test_a_closed_upstream_pipe_ends_those_behind_it(none_left):
     """Who pulls a pipe whose workers were ended elsewhere is told."""
     first = pipe(itertools.count()).thread.map(str, 2)
