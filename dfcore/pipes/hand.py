@@ -8,6 +8,7 @@ killed. Random numbers of workers differ from each other and from run to run.
 
 from __future__ import annotations
 
+import gc
 import mmap
 import os
 import select
@@ -66,6 +67,7 @@ def main(file: int) -> None:
     for fd in (job.down, job.up, job.end, job.words, *job.arenas):
         os.set_inheritable(fd, False)
     words = memoryview(mapped(job.words)).cast("q")
+    gc.freeze()  # so that workers neither look through nor copy what they all have
     pids, starter = [], os.getpid()
     for number in range(job.workers):
         pid = os.fork()
@@ -148,6 +150,9 @@ class _Hand:
         self._arena = Arena(mapped(job.arenas[1 + number]))
         self._words[number] = WAITING
         self._ending = False
+        self._told = select.poll()
+        self._told.register(job.end, select.POLLIN)
+        self._nothing = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
         self._results: list[Any] = []
         self._index = self._began_ns = 0
 
@@ -159,32 +164,33 @@ class _Hand:
             return
         np.random.seed(np.random.SeedSequence().generate_state(8))  # the fork left all with the same state; `random` sees to itself
         try:
-            self._loop(self._loaded(function))
-        except SystemExit:
-            if not self._ending:
-                raise
+            self._begin(function)
         except BrokenPipeError:
             pass  # the parent is gone: nobody is left to be told
         self._words[self._number] = LEFT
 
-    def _loaded(self, function: bytes) -> Callable[[Any], Any]:
-        try:
-            return loads(function)  # type: ignore[no-any-return]
-        except BaseException as error:  # noqa: BLE001 - it goes to whoever pulls
-            self._ending = True
-            self._fail(-1, error)
-            raise SystemExit from None
-
     def _end(self, number: int, frame: object) -> None:
-        self._ending = True
-        if self._words[self._number] == WAITING:
-            raise SystemExit
+        """Leave after the call that is under way: a read that waits for work finds that there is no more.
+
+        A signal that went to the whole group is the parent's to answer.
+        """
+        if self._told.poll(0):
+            self._ending = True
+            os.dup2(self._nothing, self._job.down)
+
+    def _begin(self, packed: bytes) -> None:
+        try:
+            function = loads(packed)
+        except BaseException as error:  # noqa: BLE001 - it goes to whoever pulls
+            self._fail(-1, error)
+        else:
+            self._loop(function)
 
     def _loop(self, function: Callable[[Any], Any]) -> None:
         while not self._ending:
             data = os.read(self._job.down, NOTE_BYTES)
             if not data:
-                return  # the parent is gone
+                return  # the parent is gone, or all shall end
             note = one(data)
             if note.kind == LEAVE:
                 return

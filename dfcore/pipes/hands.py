@@ -69,9 +69,7 @@ class Hands:
         self._work = _Work(team, most, each, name)
         self._ahead = Ahead(source, workers + maxsize, ordered=ordered, workers=1, hire=self._work.start, timed=True)
         self.results = Results(self._ahead)
-        # Python keeps what a finaliser is given: not an error, whose frames keep the results.
         weakref.finalize(self.results, team.end)
-        self._work.forget = weakref.finalize(self.results, self._ahead.close).detach
 
     def close(self) -> None:
         """End the workers and wait until they are gone, but not for a pull that is inside the source: it may never end."""
@@ -97,7 +95,6 @@ class _Work:
 
     def __init__(self, team: Team, most: int, each: bool, name: str):
         self.team = team
-        self.forget: Callable[[], object] = bool  # called when nothing more will be taken
         self._each, self._name = each, name
         self._most, self._together = most, 1  # items of one note: at most, now
         self._pending: deque[Place] = deque()
@@ -120,10 +117,20 @@ class _Work:
                 "use thread.map there."
             )
         self.team.start()
-        for task in (self._feed, self._listen):
-            name = f"{self._name} {task.__name__[1:]}"
-            self._threads.append(threading.Thread(target=task, args=(ahead,), name=name, daemon=True))
-            self._threads[-1].start()
+        try:
+            self._serve(self._listen, ahead)
+            self._serve(self._feed, ahead)
+        except BaseException:  # the system refused a thread, or Ctrl-C
+            ahead.close()
+            self.team.end()
+            if not self._threads:
+                self.team.reap()  # nobody listens who would
+            raise
+
+    def _serve(self, task: Callable[[Ahead], None], ahead: Ahead) -> None:
+        thread = threading.Thread(target=task, args=(ahead,), name=f"{self._name} {task.__name__[1:]}", daemon=True)
+        thread.start()
+        self._threads.append(thread)
 
     def join(self, ahead: Ahead) -> None:
         """Wait for the threads, but not for one that is inside the source, nor for the calling one."""
@@ -141,7 +148,6 @@ class _Work:
             place = None  # what waits in `take` keeps nothing alive
             if not (self._watched and ahead.pull_ns < QUICK_NS and len(self._pending) < self._together):
                 self._send(ahead)
-        self.forget()
         if ahead.closed:
             self._pending.clear()
         self._last = True
@@ -223,7 +229,7 @@ class _Work:
         with self._turn:
             self._over = True
             status = self.team.reap()
-        if status and self._failure is None:
+        if self._failure is None and (status or self._out):
             self._fail(ahead, self._death("the process that starts its workers", status, None))
         elif self._failure is not None:
             self._fail(ahead, self._failure)
@@ -259,7 +265,6 @@ class _Work:
     def _hear_failure(self, ahead: Ahead, note: Note, content: Any) -> None:
         """Nothing behind the item will be handed on, so nothing more is sent."""
         self._pending.clear()
-        self.forget()
         if note.item < 0:
             self._fail(ahead, unpack_error(content, f"{self._name}, worker {note.worker}, when its function was loaded"))
         else:
@@ -281,7 +286,6 @@ class _Work:
     def _fail(self, ahead: Ahead, error: BaseException) -> None:
         """Fail what is waited for: the first item that is out, or the next one."""
         self._failure = error
-        self.forget()
         if self._out:
             self._put(ahead, min(self._out), Failed(error))
 

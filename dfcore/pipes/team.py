@@ -7,6 +7,7 @@ the last view of a result.
 
 from __future__ import annotations
 
+import atexit
 import fcntl
 import os
 import select
@@ -81,6 +82,7 @@ class Team:
         inherited = (down, up, end, words, *arenas)
         self._process = interpreter.start("dfcore.pipes.hand", (dumps(job), dumps(self._function)), inherited)
         self._end, fds[:] = ending, inherited
+        atexit.register(self._end_with_python)
 
     def send(self, items: list[Any], index: int) -> None:
         """Give items to whoever is free next. One thread at a time. Does not block while fewer than `room` notes wait.
@@ -116,9 +118,16 @@ class Team:
                 with suppress(BrokenPipeError):  # they are gone already
                     os.write(self._end, b".")
 
+    def _end_with_python(self) -> None:
+        """Before the interpreter ends: later there is no thread to reap them."""
+        self.end()
+        if os.getpid() == self._pid:
+            self._process.wait()
+
     def reap(self) -> int:
         """The exit status of the process that started the workers, which are gone. Lets everything go."""
         status = self._process.wait()
+        atexit.unregister(self._end_with_python)
         with self._turn:
             os.close(self._end)
             self._end = -1

@@ -308,7 +308,7 @@ def test_a_source_that_never_yields_again_does_not_hold_up_the_end():
 @pytest.mark.campaign
 def test_a_copy_of_the_process_made_by_fork_cannot_pull():
     """It says so; the stage of the parent is not disturbed."""
-    with pipe(range(5)).process.map(abs, 2) as p:
+    with pipe(range(50)).process.map(abs, 2) as p:
         assert 0 == next(p)
         pid = os.fork()
         if not pid:
@@ -318,7 +318,52 @@ def test_a_copy_of_the_process_made_by_fork_cannot_pull():
                 os._exit(17)
             os._exit(1)
         assert 17 == os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-        assert [1, 2, 3, 4] == list(p)
+        assert list(range(1, 50)) == list(p)
+
+
+LEFT_AT_EXIT = """
+import atexit, os, pathlib
+atexit.register(lambda: print(pathlib.Path(f"/proc/self/task/{os.getpid()}/children").read_text()))
+
+import dfcore.pipes as pl
+
+p = pl.process.map(range(1000), abs, 2, 8)
+next(p)
+"""
+
+
+def test_a_program_that_ends_first_reaps_its_workers(tmp_path):
+    """Before the functions run that it registered before it imported pipes, and in silence."""
+    program = tmp_path / "program.py"
+    program.write_text(LEFT_AT_EXIT)
+    command = [sys.executable, "-X", "dev", program]
+    told = subprocess.run(command, env=ENVIRONMENT, text=True, capture_output=True, check=True)
+    assert ("\n", "") == (told.stdout, told.stderr)
+
+
+def test_a_signal_to_the_whole_group_ends_no_worker():
+    """SIGTERM is the parent's to answer; what a worker has in hand is not lost."""
+    signalled = pipe(range(10)).process.map(lambda x: os.kill(os.getpid(), signal.SIGTERM) or x, 1)
+    assert list(range(10)) == list(signalled)
+
+
+@pytest.mark.parametrize("nth", [1, 2], ids=["listener", "feeder"])
+def test_a_thread_that_the_system_refuses_ends_the_processes(nth, monkeypatch):
+    """The error is raised to whoever pulls, and no process is left."""
+    started, start, before = itertools.count(1), threading.Thread.start, children()
+
+    def refused(thread):
+        if next(started) == nth:
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    p = pipe(range(3)).process.map(abs, 1)
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refused)
+        with pytest.raises(RuntimeError, match="can't start new thread"):
+            next(p)
+    p.close()
+    assert set() == children() - before
 
 
 PROGRAM = """
