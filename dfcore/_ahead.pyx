@@ -8,7 +8,7 @@ Laws:
 * Ordered: results are handed on in the order of the source. Unordered: as they are done; a marker is a fence: nothing behind
   it is pulled before all in front of it is done.
 * The first error ends the pulling; results that come before it are handed on, then it is raised, with its own traceback, to every
-  pull from then on.
+  pull from then on. An error of the source comes behind all its items.
 * Nobody who waits is forgotten: whoever makes room, an item or the end wakes whom it concerns. Nothing is polled.
 * There is room, and nobody pulls: then another worker is on his way, or the puller is. One of them is enough, because whoever
   arrives invites the next. Where the last one came too late to do anything, calls are cheap and waking others costs more than they
@@ -257,6 +257,8 @@ cdef class Ahead:
         self.source = None
         if place is None:
             self.room += 1
+        elif self.running and not self.ordered:
+            self.fence = place
         else:
             self.places.append(place)
         self.dismiss()

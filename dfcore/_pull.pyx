@@ -211,6 +211,7 @@ cdef class Guard:
             self.leave()
 
     cdef int leave(self) except -1:
+        self.owner = 0  # this one may be back before the next has arrived
         if self.waiting:
             self.waiting.popleft().release()  # the turn is handed over: `inside` stays
         else:

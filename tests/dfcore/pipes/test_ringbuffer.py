@@ -136,9 +136,9 @@ def test_a27_arrays_through_a_small_ring():
     """A27: 100 arrays of 1 MB through 8 MB, written by 4 workers, more of them ahead than fit: all in order, then all free."""
     before = shared_memory()
     ring = SharedMemoryRingBuffer(8 * MB)
-    p = pipe(range(100)).process.map(lambda i: ring.write(np.full(125_000, i, "f8")), 4).map(ring.read)
-    for i, array in enumerate(p):
-        assert (i, i) == (array[0], array[-1])
+    with pipe(range(100)).process.map(lambda i: ring.write(np.full(125_000, i, "f8")), 4).map(ring.read) as p:
+        for i, array in enumerate(p):
+            assert (i, i) == (array[0], array[-1])
     del array, p
     assert (0, before) == (blocks(ring), shared_memory())
 

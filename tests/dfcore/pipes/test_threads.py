@@ -45,6 +45,40 @@ def test_an_error_comes_in_its_place_and_ends_the_work(ordered, none_left):
     assert source.count <= 6 + 3 + 4
 
 
+@ORDERED
+def test_an_error_of_the_source_comes_behind_its_items(ordered):
+    """Also where results come as they are done, and the first items take long."""
+
+    def source():
+        yield from range(5)
+        raise OSError("unplugged")
+
+    found = []
+    with World():
+        p = pipe(source()).thread.map(lambda x: time.sleep(5 - x) or x, 6, 8, ordered=ordered)
+        with pytest.raises(OSError, match="unplugged"):
+            found.extend(iter(lambda: next(p), None))
+    assert list(range(5)) == sorted(found)
+
+
+def test_several_threads_pull_one_pipe(none_left):
+    """Each takes its turn: none finds itself inside, nothing is lost."""
+    p, found, errors = pipe(range(3000)).thread.map(lambda x: x, 3, 5), [], []
+
+    def pull():
+        try:
+            found.extend(p)
+        except ValueError as error:
+            errors.append(error)
+
+    pullers = [threading.Thread(target=pull) for _ in range(4)]
+    for puller in pullers:
+        puller.start()
+    for puller in pullers:
+        puller.join()
+    assert ([], list(range(3000))) == (errors, sorted(found))
+
+
 def test_a_worker_may_hold_several_places(none_left):
     """As one does that serves processes: it takes three items before it gives one back, and the last first."""
 
