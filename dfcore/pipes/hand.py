@@ -241,6 +241,9 @@ class _Hand:
                 self._fail(index, failure)
 
     def _fail(self, index: int, error: BaseException) -> None:
+        if isinstance(error, StopIteration):  # whoever pulls would take it for the end
+            stopped, error = error, RuntimeError(f"{self._job.stage}: needed a result, item {index} gave StopIteration; catch it.")
+            error.__cause__ = stopped
         self._send(FAILED, pack_error(error), index)
 
     def _send(self, kind: int, content: Any, index: int, cost_ns: int = 0) -> None:

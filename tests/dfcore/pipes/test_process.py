@@ -139,6 +139,13 @@ def test_an_exception_comes_in_the_place_of_its_item():
     assert set() == {name for name in children() if "python" in name}
 
 
+def test_a_stop_iteration_of_a_function_is_no_end():
+    """Nothing is lost in silence: it is an error, as in any other stage."""
+    with pytest.raises(RuntimeError, match="process.map: needed a result, item 0 gave StopIteration") as caught:
+        list(pipe(range(3)).process.map(lambda x: next(iter(())), 1))
+    assert isinstance(caught.value.__cause__, StopIteration)
+
+
 class Locked:
     """Cannot travel."""
 
