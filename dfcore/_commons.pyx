@@ -58,6 +58,8 @@ cdef class Commons:
         memory: writable buffer; it stays exported as long as the commons lives.
         bell: descriptor, not blocking, to which one byte is written for each writer that waits when there may be room.
         fresh: whether to begin with one free block; else the memory is taken as it is.
+    Attributes:
+        alone: whether, when there was no room last, this process held every block in use, no other one did, and none was on its way.
     Raises:
         ValueError: the memory is too small or not aligned.
     """
@@ -66,6 +68,7 @@ cdef class Commons:
     cdef df_commons *commons
     cdef int bell, process
     cdef pid_t pid
+    cdef readonly bint alone
     cdef dict held  # generation and line of a block -> claims of it here
 
     def __cinit__(self, memory, int bell, bint fresh):
@@ -140,14 +143,6 @@ cdef class Commons:
         df_commons_leave(self.commons)
         self.ring(waiting)
 
-    @property
-    def alone(self):
-        """Whether this process holds every block in use, no other one does, and none is on its way."""
-        self.enter()
-        cdef int alone = df_commons_alone(self.commons, self.process)
-        df_commons_leave(self.commons)
-        return alone != 0
-
     def mend(self):
         """Put the free blocks in order again, as after a death in turn: for tests."""
         self.enter()
@@ -160,6 +155,8 @@ cdef class Commons:
         cdef Claim claim = Claim.__new__(Claim)
         self.enter()
         claim.offset = df_commons_lend(self.commons, size, self.process, &claim.generation)
+        if not claim.offset:
+            self.alone = df_commons_alone(self.commons, self.process)
         df_commons_leave(self.commons)
         if not claim.offset:
             return None

@@ -82,8 +82,18 @@ class SharedMemoryRingBuffer:
             raise ValueError(
                 f"SharedMemoryRingBuffer: needed {packed.size} bytes, was {self._commons.largest} in all; make it larger."
             )
+        collected = False
         while (claim := self._commons.lend(packed.size)) is None:
-            self._wait()
+            if not self._is_stuck():
+                self._wait()
+            elif not collected:
+                gc.collect()  # there may be references that only refer to each other
+                collected = True
+            else:
+                raise RuntimeError(
+                    f"SharedMemoryRingBuffer: needed room, was full of {self._commons.blocks} values whose references this process "
+                    "holds itself, so it would wait for ever; drop some before writing, or make it larger."
+                )
         claim.fill(packed)
         return Reference(self, claim)
 
@@ -114,9 +124,6 @@ class SharedMemoryRingBuffer:
             return
         if on_wait is not None:
             on_wait(self._inode)
-        if threading.active_count() == 1 and self._commons.alone:
-            self._collect()
-            return
         poll = select.poll()
         poll.register(self._files[1], select.POLLIN)
         lives = [_pidfd(pid) for _, pid, _ in self._commons.joined]
@@ -133,15 +140,9 @@ class SharedMemoryRingBuffer:
                 if pidfd >= 0:
                     os.close(pidfd)
 
-    def _collect(self) -> None:
-        """Make room where nobody else can: out of references that only refer to each other."""
-        before = self._commons.blocks
-        gc.collect()
-        if self._commons.blocks == before:
-            raise RuntimeError(
-                f"SharedMemoryRingBuffer: needed room, was full of {before} values whose references this process holds itself, "
-                "so it would wait for ever; drop some before writing, or make it larger."
-            )
+    def _is_stuck(self) -> bool:
+        """Whether nobody but this thread could have made room when there was none. (A worker first hands on what it has.)"""
+        return self._commons.alone and threading.active_count() == 1 and on_wait is None and world_around() is None
 
     def _bury(self) -> bool:
         """Whether a process that had joined is gone; what it held is let go."""
