@@ -14,6 +14,7 @@ from dfcore._bell import Bell
 from dfcore._scheduler import Scheduler
 from dfcore.compiler import compile
 from dfcore.memory import Memory, object_slots
+from dfcore.replicas import instances
 from dfcore.stats import EdgeReport, report
 
 MOST_ROUNDS = 1000
@@ -27,9 +28,10 @@ class Contexts:
         self.memory = Memory.create(self.plan, shared=False)
         self.fds = [os.eventfd(0, os.EFD_NONBLOCK) for _ in range(len(self.plan.contexts) + 1)]
         self.schedulers, self.bells = {}, {}
+        made_of = instances(self.plan, graph.nodes)
         values = {self.plan.process_of(c.index): object_slots(self.plan, self.plan.process_of(c.index)) for c in self.plan.contexts}
         for context in self.plan.contexts:
-            nodes = {index: graph.nodes[index] for index in context.nodes}
+            nodes = {index: made_of[index] for index in context.nodes}
             slots = values[self.plan.process_of(context.index)]
             made = Scheduler(self.plan, self.memory, nodes, slots, self.fds, virtual=False, digest=False, seed=0)
             for node in nodes.values():

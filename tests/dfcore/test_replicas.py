@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from dfcore import SKIP, STOP, Collector, Graph, GraphError, NodeFailed, Router, collect, collector, emit, router
+from tests.contexts import contexts
 
 COUNT = 23  # divisible by no number of instances used here
 
@@ -19,6 +20,16 @@ virtual = pytest.mark.parametrize("driver", ["virtual"], indirect=True)
 @router("i8")
 def triple(x):
     return 3 * x
+
+
+class Keeps(Collector):
+    """What came."""
+
+    def open(self):
+        self.kept = []
+
+    def compute(self, x):
+        self.kept.append(x)
 
 
 @router(object)
@@ -151,17 +162,26 @@ def test_replicas_in_processes(driver):
 
 @pytest.mark.parametrize("n", [2, 3])
 @pytest.mark.parametrize("edge", [{"decimate": 2}, {"decimate": 3, "batch": 2}, {"decimate": 2, "batch": 3, "partial": True}], ids=str)
-def test_records_that_come_one_by_one_are_decimated_for_replicas_as_for_one(edge, n):
-    """RULES 18: what an instance passes over moves the count of `decimate` on, however often it looks meanwhile."""
-
-    def found(replicas):
-        with Graph() as graph:
-            node, out = whole(replicas=replicas), collect()
-        emit(range(27), rate_hz=1000).to(node, **edge).to(out)
-        graph.run(clock="virtual")
-        return out.records
-
-    assert found(1) == found(n)
+def test_records_that_come_in_bursts_are_decimated_for_replicas_as_for_one(edge, n):
+    """RULES 18: what an instance passes over moves the count of `decimate` on, however much has come when it looks."""
+    with Graph() as graph:
+        with graph.context("a"):
+            source = emit(range(24))
+        with graph.context("work"):
+            node = whole(replicas=n)
+        with graph.context("b"):
+            out = Keeps()
+    source.to(node, depth=64, **edge).to(out)
+    with contexts(graph) as run:
+        for burst in (1, 3, 5, 7):
+            for _ in range(burst):
+                run.fire_once("a")
+            for instance in range(n):
+                run.step(f"work[{instance}]")
+        run.run()
+    kept = [record for record in range(24) if (record + 1) % edge["decimate"] == 0]
+    batch = edge.get("batch", 1)
+    assert (kept if batch == 1 else [kept[at : at + batch] for at in range(0, len(kept), batch)]) == out.kept
 
 
 @pytest.mark.parametrize("driver", ["processes"], indirect=True)
