@@ -13,7 +13,7 @@ from setuptools import Extension, setup
 CORE = pathlib.Path("dfcore")
 FLAGS = ["-O3", "-fno-plt", "-fno-semantic-interposition", "-Wall", "-Wextra", "-Wno-unused-function", "-Wno-cast-function-type", "-Wno-unused-parameter"]
 # A firing passes through a dozen small functions: one piece of code is a tenth faster (`python -m benchmarks chain`).
-FLAGS += ["-finline-limit=1500", "--param=large-function-growth=2000", "--param=inline-unit-growth=300"]
+FLAT = {"_scheduler": ["-finline-limit=1500", "--param=large-function-growth=2000", "--param=inline-unit-growth=300"]}
 TRACE = os.environ.get("DFCORE_TRACE") == "1"  # line tracing, so that coverage sees .pyx files
 
 
@@ -49,7 +49,7 @@ setup(
             depends=sorted(map(str, [*CORE.glob("*.h"), *CORE.glob("*.pxd")])),
             include_dirs=["dfcore"],
             define_macros=[("CYTHON_TRACE_NOGIL", "1"), ("CYTHON_USE_SYS_MONITORING", "0")] if TRACE else [],
-            extra_compile_args=FLAGS,
+            extra_compile_args=FLAGS + FLAT.get(path.stem, []),
         )
         for path in sorted(CORE.glob("*.pyx"))
     ],
