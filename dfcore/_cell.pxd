@@ -146,6 +146,19 @@ cdef class Cell:
             self.meta = None
         self.counters.last_firing = self.firing
 
+    cdef inline int take_inputs(self, int64_t now_ns) except -1:
+        """Take one record of each input, and the parameters in force."""
+        cdef int i
+        for i in range(self.ninputs):
+            if (<Input>self.inputs[i]).held == NULL:
+                (<Input>self.inputs[i]).take(now_ns)
+            self.put_argument(i)
+        if self.origin_ns == NO_ORIGIN:
+            self.origin_ns = now_ns
+        if self.nvalues:
+            self.refresh()
+        return 0
+
     cdef inline void put_argument(self, int i) noexcept:
         """What input `i` has in hand is an argument of the firing, and makes it as old as it is."""
         cdef int64_t origin

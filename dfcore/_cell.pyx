@@ -171,21 +171,12 @@ cdef class Cell:
 
     cdef int take(self, int64_t now_ns) except -1:
         """Take this firing's records."""
-        cdef int i
         self.forget_before(now_ns)
         if self.on_error is not None:
             self.on_error.begin()
         if self.style == RELAY:
             return self.take_one(now_ns)
-        for i in range(self.ninputs):
-            if (<Input>self.inputs[i]).held == NULL:
-                (<Input>self.inputs[i]).take(now_ns)
-            self.put_argument(i)
-        if self.origin_ns == NO_ORIGIN:
-            self.origin_ns = now_ns
-        if self.nvalues:
-            self.refresh()
-        return 0
+        return self.take_inputs(now_ns)
 
     cdef int take_one(self, int64_t now_ns) except -1:
         """Have the record in hand that goes on, and keep its time."""

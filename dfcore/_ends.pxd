@@ -236,7 +236,7 @@ cdef class Input:
     cdef bint buried(self) noexcept
     cdef void pass_buried(self) noexcept
     cdef bint news(self) noexcept
-    cdef int take(self, int64_t now_ns) except -1
+    cdef int take_first(self) except -1
     cdef int release(self, bint taken) except -1
     cdef int leave(self) noexcept
     cdef int fill(self) except -1
@@ -311,6 +311,12 @@ cdef class Input:
         else:
             return self.hand_over(header, slot)
         return 0
+
+    cdef inline int take(self, int64_t now_ns) except -1:
+        """Have the next record in hand: `argument` is what user code gets. Call only if `ready`."""
+        if self.batch or self.initial_taken < self.initial_count:
+            return self.take_first()
+        return self.take_record(now_ns)
 
     cdef inline int give_back(self) except -1:
         """Give back the record that a firing took of an end that hands records over one by one. Raises BufferError: kept too many."""

@@ -757,14 +757,12 @@ cdef class Input:
             return header
         return self.take_front(slot)
 
-    cdef int take(self, int64_t now_ns) except -1:
-        """Have the next record in hand: `argument` is what user code gets. Call only if `ready`."""
+    cdef int take_first(self) except -1:
+        """Have an initial record, or a full batch, in hand."""
         cdef int32_t slot
         cdef df_slot_header *header
         if self.batch:
             return self.hand_over_batch()
-        if self.initial_taken == self.initial_count:
-            return self.take_record(now_ns)
         header = self._next(&slot)
         self.from_initial, self.held, self.carries = True, header, header.carries
         self._digest(header)

@@ -9,10 +9,9 @@ a full edge, a result that is no plain value) it hands to the general code, at a
 Functions here are inlined into the scheduler: nobody else calls them.
 """
 
-from libc.stdint cimport int64_t
 
 from dfcore._cell cimport INPUTS, PLAIN, Cell
-from dfcore._ends cimport NO_ORIGIN, Input, Output
+from dfcore._ends cimport Input, Output
 from dfcore._ring cimport df_has_room
 
 
@@ -47,21 +46,3 @@ cdef inline bint plain_ready(Cell cell) noexcept:
         if not df_has_room(&(<Output>cell.outputs[i]).writer):
             return False
     return cell.nvalues == 0 or cell.counters.firings != 0  # the first value of a parameter may have to come
-
-
-cdef inline int take_plain(Cell cell, int64_t now_ns) except -1:
-    """`Cell.take`."""
-    cdef int i
-    cell.forget_before(now_ns)
-    for i in range(cell.ninputs):
-        if (<Input>cell.inputs[i]).held == NULL:
-            if (<Input>cell.inputs[i]).initial_taken < (<Input>cell.inputs[i]).initial_count:
-                (<Input>cell.inputs[i]).take(now_ns)
-            else:
-                (<Input>cell.inputs[i]).take_record(now_ns)
-        cell.put_argument(i)
-    if cell.origin_ns == NO_ORIGIN:
-        cell.origin_ns = now_ns
-    if cell.nvalues:
-        cell.refresh()
-    return 0

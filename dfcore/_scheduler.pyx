@@ -43,7 +43,7 @@ from dfcore._ends cimport NEVER, NO_ORIGIN, Input, Output, df_histogram_add
 from dfcore._onerror cimport EMIT_ERROR, TRY_AGAIN
 from dfcore._joins cimport OVER, READY
 from dfcore._parameters cimport ParameterInput
-from dfcore._plain cimport plain_ready, take_plain
+from dfcore._plain cimport plain_ready
 from dfcore._ring cimport (
     DF_CLOSING,
     DF_TOMBSTONE,
@@ -749,7 +749,8 @@ cdef class Scheduler(Table):
         cell.busy = True
         cell.counters.in_flight = 1
         self.occupied[cell.context] = self.virtual
-        take_plain(cell, self.now_ns)
+        cell.forget_before(self.now_ns)
+        cell.take_inputs(self.now_ns)
         cell.ready_ns = self.now_ns
         self._count_wait(cell)
         result = cell.call_compute()
