@@ -335,6 +335,7 @@ cdef class Input:
 
 cdef char *base(memory, int segment) except NULL
 cdef df_ring ring_of(plan, memory, int output)
+cdef df_ring own_ring_of(plan, memory, edge, df_ring ring)
 cdef df_want_words *want_of(plan, memory, int output) except NULL
 cdef df_reader_words *line_of(plan, memory, int edge) except NULL
 cdef df_context_words *context_of(plan, memory, int context) except NULL

@@ -86,6 +86,11 @@ cdef str output_name(plan, output):
     return node.name if len(node.outputs) == 1 or output.name == ONLY_OUTPUT else f"{node.name}.{output.name}"
 
 
+cdef bint hands_copies(list values, output):
+    """Whether what leaves its process is copied although one process runs all contexts (`object_slots`)."""
+    return values is not None and len(values) > 2 * output.slots
+
+
 cdef int policy_of(edge):
     return POLICIES[edge.on_full] if edge.policy == "every" else DF_LATEST
 
@@ -108,9 +113,11 @@ cdef df_ring ring_of(plan, memory, int output):
 
 
 cdef df_ring own_ring_of(plan, memory, edge, df_ring ring):
-    """The edge's own index ring over the output's slots (`drop_new`, RULES 9)."""
+    """The edge's own index ring over the output's slots, for who does not see all that is published (RULES 9, 10); else `ring`."""
     place = plan.layout.edges[edge.index]
     cdef char *data = base(memory, 1 + plan.outputs[edge.output].context)
+    if not edge.own:
+        return ring
     ring.words = <df_output_words *>(data + <Py_ssize_t>place.words)
     ring.index = <df_index_word *>(data + <Py_ssize_t>place.index)
     ring.entries = place.entries
@@ -142,7 +149,8 @@ cdef class Output:
     Args:
         plan, memory: the run's.
         index: of the output in the plan.
-        values: for object dtype, the list slot -> value, then slot -> metadata, that all ends of this process share; else None.
+        values: for object dtype, the list slot -> value, then slot -> metadata (then slot -> copy), that all ends of this process
+            share; else None.
         positions: node index -> position of its cell in this scheduler, for the nodes that run here.
         eventfds: one per context; empty in virtual time, where nobody needs waking.
     """
@@ -184,7 +192,7 @@ cdef class Output:
         end.words = line_of(plan, memory, edge.index)
         end.depth = edge.depth
         end.policy = policy_of(edge)
-        if end.policy == DF_DROP_NEW:
+        if edge.own:
             end.own = own_ring_of(plan, memory, edge, ring)
         self.losses[i] = <df_writer_counters *>(base(memory, 1 + plan.outputs[edge.output].context)
                                                 + <Py_ssize_t>plan.layout.edges[edge.index].losses)
@@ -202,15 +210,17 @@ cdef class Output:
                 self.ncontexts += 1
 
     cdef _find_sender(self, plan, memory, edges, list eventfds):
-        """Who takes the objects here, and who elsewhere. In virtual time all are here."""
+        """Who takes the objects here, and who elsewhere. In virtual time all are here, unless the run hands out copies."""
+        cdef bint apart = bool(eventfds) or hands_copies(self.values, plan.outputs[self.index])
         cdef Py_ssize_t arena = plan.layout.outputs[self.index].arena
         context, size = plan.outputs[self.index].context, plan.outputs[self.index].arena
-        elsewhere = [edge for edge in edges if plan.process_of(edge.context) != plan.process_of(context)] if eventfds else []
+        elsewhere = [edge for edge in edges if plan.process_of(edge.context) != plan.process_of(context)] if apart else []
         self.shared = len(elsewhere) < len(edges)
         self.strict = any([edge.on_full == "error" for edge in edges])
         if elsewhere:
             self.sender = Sender(self.memory, self.writer.ring.nslots, self.where)
             self.sender.writer = &self.writer
+            self.sender.copies = self.values if hands_copies(self.values, plan.outputs[self.index]) else None
             self.writer.eager = True  # the slot freed last has the block freed last: hot memory, if it is large
             df_arena_init(&self.sender.arena, base(memory, 1 + context) + arena, size // LINE)
 
@@ -455,17 +465,19 @@ cdef class Input:
 
     def __cinit__(self, plan, memory, int index, list values, dict positions, list eventfds, bint digest):
         edge = plan.edges[index]
+        cdef list copies = None
         output = plan.outputs[edge.output]
         cdef df_ring ring = ring_of(plan, memory, edge.output)
+        if hands_copies(values, output) and plan.process_of(edge.context) != plan.process_of(output.context):
+            copies, values = values, None
         self.index, self.name, self.values = index, edge.input_name, values
         self.where = f"{plan.nodes[edge.node].name}.{edge.input_name}"
         self.memory = (memory.buffer(0), memory.buffer(1 + output.context))
         self.format = Format.of(output.dtype)
-        self.latest, self.gaps = edge.policy == "latest", output.gaps
+        self.latest, self.gaps = edge.policy == "latest", output.gaps and not edge.own
         self.feedback = edge.feedback
         self.local = all(plan.edges[e].node in positions for e in output.edges) and output.node in positions
-        if edge.on_full == "drop_new" and edge.policy == "every":
-            ring = own_ring_of(plan, memory, edge, ring)
+        ring = own_ring_of(plan, memory, edge, ring)
         df_reader_init(&self.reader, ring, line_of(plan, memory, index), want_of(plan, memory, edge.output), policy_of(edge),
                        self.local)
         self.views = <PyObject **>PyMem_Calloc(ring.nslots, sizeof(void *))
@@ -487,8 +499,8 @@ cdef class Input:
         if self.format.kind == OBJECT and values is None:
             readers = [plan.edges[e].context for e in output.edges]
             elsewhere = [context for context in readers if plan.process_of(context) != plan.process_of(output.context)]
-            self.receiver = Receiver(self.memory, output.arena, len(elsewhere))
-            self.receiver.base = base(memory, 1 + output.context) + <Py_ssize_t>plan.layout.outputs[edge.output].arena
+            self.receiver = Receiver(self.memory if copies is None else copies, output.arena, len(elsewhere))
+            self.receiver.base = NULL if copies is not None else base(memory, 1 + output.context) + <Py_ssize_t>plan.layout.outputs[edge.output].arena
         self.digest_word, self.first_counters = &self.counters.digest, self.counters
         self.ratio, self.taking_turns = edge.batch * edge.decimate, plan.nodes[edge.node].replicas > 1
         self.careful = self.gaps or self.taking_turns

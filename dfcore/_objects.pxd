@@ -23,6 +23,7 @@ cdef class Sender:
     cdef object packed           # the object on its way, or None
     cdef readonly uint64_t size  # bytes that it needs
     cdef uint64_t block          # reserved for it; 0: none yet
+    cdef list copies             # `object_slots` with room for memory: each object gets its own, no block; None: blocks
 
     cdef int pack(self, object value, dict meta) except -1
     cdef bint reserve(self) noexcept

@@ -9,6 +9,8 @@ Laws kept here (RULES 16):
 L10  a view of a block that is kept keeps its slot leased. Where that could starve the writer, because the leases are taken or the
      block is a large part of the arena, the receiver hands out a copy of its own instead: nobody is told to keep less.
 L9   does not hold: pickling allocates.
+     Where one process runs all contexts, a Sender that is told to hand out copies packs each object into memory of its own, which
+     lies beside the objects of the slots: all the rest, errors included, is as between processes, but memory never runs out.
 They know nothing of nodes, edges, policies and time, and never wait: a Sender says whether there is memory.
 """
 
@@ -18,14 +20,14 @@ from cpython.buffer cimport PyBUF_WRITE
 from cpython.bytes cimport PyBytes_FromStringAndSize
 from cpython.mem cimport PyMem_Calloc, PyMem_Free
 from cpython.memoryview cimport PyMemoryView_FromMemory
-from libc.stdint cimport uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from .pickles import Packed, unpack
 from .pipe import Travelling
 from .plan import KEEP
 
 from dfcore._arena cimport df_arena_allocate, df_arena_free, df_arena_init, df_arena_largest
-from dfcore._record cimport Slot, new_slot
+from dfcore._record cimport Slot, new_slot, private_slot
 from dfcore._ring cimport df_free_slot, df_newest_passed, df_newest_slot, df_refresh, df_slot_header, df_writer
 
 cdef enum:
@@ -73,6 +75,8 @@ cdef class Sender:
 
     cdef bint reserve(self) noexcept:
         """There is a block for the object on its way; it stays reserved."""
+        if self.copies is not None:
+            return True
         if not self.block:
             if self.writer.loaned >= 0:
                 self._vacate(self.writer.loaned)  # the block most recently freed: its bytes are in the cache
@@ -90,17 +94,28 @@ cdef class Sender:
     cdef void _free_unreachable(self) noexcept:
         """Free the blocks of all records that nobody will look at any more."""
         cdef uint32_t i
+        cdef int64_t newest
         df_refresh(self.writer)
         for i in range(self.writer.nfree):
             self._vacate(df_free_slot(self.writer, i))
-        if self.writer.head and df_newest_passed(self.writer):
-            self._vacate(df_newest_slot(self.writer))
+        for i in range(self.writer.nends + 1):
+            newest = df_newest_slot(self.writer, i)
+            if newest >= 0 and df_newest_passed(self.writer, newest):
+                self._vacate(newest)
 
     cdef int write(self, df_slot_header *header) except -1:
         """Copy the object on its way into its block, and name that in the record on loan, of which `header` is the header."""
         cdef Descriptor *record = <Descriptor *>(<char *>header + LINE)
+        cdef Slot memory
+        record.size = self.size
+        if self.copies is not None:
+            memory = private_slot(self.size)
+            self.packed.write(PyMemoryView_FromMemory(memory.data, self.size, PyBUF_WRITE))
+            record.offset, self.packed = <uint64_t>memory.data, None
+            self.copies[2 * self.writer.ring.nslots + self.writer.loaned] = memory
+            return 0
         self.packed.write(PyMemoryView_FromMemory(self.arena.base + self.block, self.size, PyBUF_WRITE))
-        record.offset, record.size = self.block, self.size
+        record.offset = self.block
         self.blocks[self.writer.loaned], self.block, self.packed = self.block, 0, None
         return 0
 
@@ -116,7 +131,7 @@ cdef class Receiver:
     """One reader of the arena of an output in another process. States: nothing in hand; a record in hand.
 
     Args:
-        memory: keeps the segments mapped.
+        memory: keeps what it reads alive: the segments, or the list of copies.
         arena_bytes, readers: of the output, and how many read it elsewhere.
     """
 

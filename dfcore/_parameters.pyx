@@ -12,7 +12,7 @@ from cpython.bytes cimport PyBytes_FromStringAndSize
 from libc.stdint cimport int32_t, uint64_t
 
 from dfcore._bell cimport df_ring_bell
-from dfcore._ends cimport Output, base, context_of, df_edge_counters, line_of, ring_of, want_of
+from dfcore._ends cimport Output, base, context_of, df_edge_counters, line_of, own_ring_of, ring_of, want_of
 from dfcore._record cimport SCALAR, Format, Slot, private_slot
 from dfcore._ring cimport (
     DF_LATEST,
@@ -52,7 +52,7 @@ cdef class ParameterInput:
         self.index, self.name, self.settings = index, edge.name, output.node < 0
         self.memory = (memory.buffer(0), memory.buffer(1 + output.context), memory.buffer(1 + edge.context))
         local = output.node in positions and all(plan.edges[e].node in positions for e in output.edges)
-        df_reader_init(&self.reader, ring_of(plan, memory, edge.output), line_of(plan, memory, index),
+        df_reader_init(&self.reader, own_ring_of(plan, memory, edge, ring_of(plan, memory, edge.output)), line_of(plan, memory, index),
                        want_of(plan, memory, edge.output), DF_LATEST, local)
         self.counters = <df_edge_counters *>(base(memory, 1 + edge.context) + <Py_ssize_t>plan.layout.edges[index].stats)
         if edge.initial:
@@ -167,7 +167,8 @@ cdef class Tap:
         self.name, self.format = edge.name, Format.of(output.dtype)
         self.memory = (memory.buffer(0), memory.buffer(1 + output.context))
         line = <df_reader_words *>(base(memory, 0) + <Py_ssize_t>plan.layout.outputs[edge.output].spare)
-        df_reader_init(&self.reader, ring_of(plan, memory, edge.output), line, want_of(plan, memory, edge.output), DF_LATEST, False)
+        df_reader_init(&self.reader, own_ring_of(plan, memory, edge, ring_of(plan, memory, edge.output)), line,
+                       want_of(plan, memory, edge.output), DF_LATEST, False)
 
     def read(self, otherwise):
         """A copy of the newest value; `otherwise` while nothing was published."""

@@ -142,13 +142,16 @@ static inline void df_output_open(df_output_words *words) {
 
 /* Writer ------------------------------------------------------------------------------------------------------------------- */
 
-/* The writer's sight of one reader. The caller fills words, depth, policy and, for DF_DROP_NEW, own. */
+/* The writer's sight of one reader. The caller fills words, depth, policy and own.
+ *
+ * A reader that does not see all that the output publishes has an index of its own over its slots: DF_DROP_NEW, which refuses some
+ * records (RULES 9), and any lossy reader of an output with tombstones, which it never sees (RULES 10). */
 typedef struct {
     df_reader_words *words;
     uint64_t depth, tail; /* tail = copy of the word (RULES 30) */
     int policy;
     uint8_t gone;
-    df_ring own; /* DF_DROP_NEW: the edge's index over the slots of the output */
+    df_ring own; /* words NULL: it reads the index of the output */
     uint64_t own_head, own_reclaimed;
     uint64_t dropped; /* refused (DF_DROP_NEW) or taken away (DF_DROP_OLDEST) by this writer */
 } df_end;
@@ -171,22 +174,25 @@ typedef struct {
     uint32_t *aside, *leased;
     uint32_t naside;
     uint32_t head_entry, reclaimed_entry; /* entries of head and of reclaimed: no division on the way */
-    uint32_t nown, nlossy;                /* ends with an own index; ends of which a publication may drop */
+    uint32_t nown, nlossy;                /* ends with an own index; those, and others of which a publication may drop */
     uint8_t eager;                        /* look for freed slots at each loan, not only when there is none */
     uint8_t alone;                        /* local, and read by one DF_WAIT reader only */
 } df_writer;
+
+/* Records that wait for a reader at most. */
+static inline uint64_t df_shown(const df_end *e) { return e->policy == DF_LATEST ? 1 : e->depth; }
 
 /* Slots that the compiler must give: one always is free when there is room. */
 static inline uint64_t df_slots_needed(const df_end *ends, uint32_t nends, int spare) {
     uint64_t deepest = 1, own = 0;
     for (uint32_t i = 0; i < nends; i++) {
-        if (ends[i].policy == DF_DROP_NEW) own += ends[i].depth;
-        else if (ends[i].policy != DF_LATEST && ends[i].depth > deepest) deepest = ends[i].depth;
+        if (ends[i].own.words) own += df_shown(&ends[i]);
+        else if (df_shown(&ends[i]) > deepest) deepest = df_shown(&ends[i]);
     }
     return deepest + own + 1 + DF_LEASES * ((uint64_t)nends + (spare ? 1 : 0));
 }
 
-/* Step 1 of loan (RULES 4). Returns the last seq that no index but those of DF_DROP_NEW needs; the newest is always needed. */
+/* Step 1 of loan (RULES 4). Returns the last seq that the index of the output does not need; the newest is always needed. */
 static inline uint64_t df_read_tails(df_writer *w) {
     uint64_t bound = w->head ? w->head - 1 : 0, room = UINT64_MAX;
     for (uint32_t i = 0; i < w->nends; i++) {
@@ -195,7 +201,7 @@ static inline uint64_t df_read_tails(df_writer *w) {
         e->gone = (uint8_t)df_gone_word(e->words);
         if (e->gone) continue;
         e->tail = df_tail_word(e->words); // pairs with df_finish, df_take_oldest: leases are read after
-        if (e->policy == DF_DROP_NEW) continue;
+        if (e->own.words) continue;
         if (e->tail < bound) bound = e->tail;
         if (e->policy == DF_WAIT && e->tail + e->depth < room) room = e->tail + e->depth;
     }
@@ -234,11 +240,17 @@ static inline void df_hide(df_writer *w, const df_ring *ring, uint32_t entry, ui
     if (!w->nown || --w->refs[slot] == 0) df_reclaim(w, slot, nleased);
 }
 
+/* The last record of an own index that it does not need; the newest of a DF_LATEST reader is always needed. */
+static inline uint64_t df_own_bound(const df_end *e) {
+    if (e->policy == DF_LATEST) return e->own_head ? e->own_head - 1 : 0;
+    return e->gone || e->tail > e->own_head ? e->own_head : e->tail;
+}
+
 static inline void df_reclaim_own(df_writer *w, uint32_t nleased) {
     for (uint32_t i = 0; i < w->nends; i++) {
         df_end *e = &w->ends[i];
-        if (e->policy != DF_DROP_NEW) continue;
-        uint64_t bound = e->gone || e->tail > e->own_head ? e->own_head : e->tail;
+        if (!e->own.words) continue;
+        uint64_t bound = df_own_bound(e);
         while (e->own_reclaimed < bound) df_hide(w, &e->own, df_entry(&e->own, ++e->own_reclaimed), nleased);
     }
 }
@@ -283,9 +295,10 @@ static inline void df_refresh(df_writer *w) {
 /* After a publication (RULES 5), and at attach for a writer that died in between. A reader that has gone makes no difference
  * here nor in df_offer: its count of unread records stays within its depth. */
 static inline void df_drop_oldest(df_writer *w, df_end *e) {
-    if (w->head - e->tail <= e->depth) return;
+    uint64_t head = e->own.words ? e->own_head : w->head;
+    if (head - e->tail <= e->depth) return;
     uint64_t tail = df_tail_word(e->words); // pairs with df_take_oldest: the copy only ever lags
-    if (w->head - tail > e->depth) {
+    if (head - tail > e->depth) {
         // pairs with df_take_oldest: either the reader has this record, or it is dropped; head = h + 1 stays before
         if (DF_SWAP(&e->words->tail, &tail, tail + 1)) {
             e->dropped++;
@@ -295,13 +308,16 @@ static inline void df_drop_oldest(df_writer *w, df_end *e) {
     e->tail = tail;
 }
 
-/* Show the newest record in the edge's own index, or refuse it. */
+/* Show the newest record in the edge's own index, or refuse it. Its entry is one that the last loan has given back. */
 static inline void df_offer(df_writer *w, df_end *e, uint32_t slot) {
-    if (e->own_head - e->tail >= e->depth) e->tail = df_tail_word(e->words); // pairs with df_finish: the entry below was passed
-    if (e->own_head - e->tail >= e->depth) {
-        e->dropped++;
-        return;
+    if (e->policy == DF_DROP_NEW) {
+        if (e->own_head - e->tail >= e->depth) e->tail = df_tail_word(e->words); // pairs with df_finish: the entry was passed
+        if (e->own_head - e->tail >= e->depth) {
+            e->dropped++;
+            return;
+        }
     }
+    assert(e->own_head + 1 - e->own_reclaimed <= e->own.entries);
     w->refs[slot]++;
     e->own_head++;
     df_index_word *entry = &e->own.index[df_entry(&e->own, e->own_head)];
@@ -309,8 +325,8 @@ static inline void df_offer(df_writer *w, df_end *e, uint32_t slot) {
         DF_STORE(entry, slot, relaxed);                       // same thread
         DF_STORE(&e->own.words->head, e->own_head, relaxed);  // same thread
     } else {
-        DF_STORE(entry, slot, release);                       // pairs with df_take: not before the tail was read
-        DF_STORE(&e->own.words->head, e->own_head, seq_cst);  // pairs with df_waiting: entry and record stay before
+        DF_STORE(entry, slot, release);                       // pairs with df_take, as in df_publish: not before the tail was read
+        DF_STORE(&e->own.words->head, e->own_head, seq_cst);  // pairs with df_waiting, df_take_newest: as in df_publish
     }
 }
 
@@ -324,12 +340,12 @@ static inline void df_writer_free(df_writer *w) {
 static inline void df_recover(df_writer *w) {
     for (uint32_t i = 0; i < w->nends; i++) {
         df_end *e = &w->ends[i];
+        if (e->own.words) e->own_head = DF_LOAD(&e->own.words->head, relaxed); // pairs with nothing: the writer's own word
         if (e->policy == DF_DROP_OLDEST) df_drop_oldest(w, e);
-        if (e->policy != DF_DROP_NEW) continue;
-        uint64_t tail = df_tail_word(e->words); // pairs with df_finish: what it has passed is not shown
-        e->own_head = DF_LOAD(&e->own.words->head, relaxed); // pairs with nothing: the writer's own word
-        e->own_reclaimed = tail < e->own_head ? tail : e->own_head;
-        e->dropped = w->head - e->own_head;
+        if (!e->own.words) continue;
+        e->tail = df_tail_word(e->words); // pairs with df_finish: what it has passed is not shown
+        e->own_reclaimed = df_own_bound(e);
+        if (e->policy == DF_DROP_NEW) e->dropped = w->head - e->own_head; // tombstones of the one before count as refused
         for (uint64_t seq = e->own_reclaimed; seq < e->own_head; seq++)
             w->refs[DF_LOAD(&e->own.index[df_entry(&e->own, seq + 1)], relaxed)]++; // pairs with nothing: own word
     }
@@ -352,11 +368,12 @@ static inline int df_writer_init(df_writer *w, df_ring ring, df_end *ends, uint3
     w->head = DF_LOAD(&ring.words->head, relaxed); // pairs with nothing: the writer's own word
     for (uint32_t i = 0; i < nends; i++) {
         df_end *e = &ends[i];
-        assert(e->policy == DF_LATEST || (e->policy == DF_DROP_NEW ? e->own.entries : ring.entries) >= e->depth + 1);
+        assert(e->policy != DF_DROP_NEW || e->own.words);
+        assert((e->own.words ? e->own.entries : ring.entries) >= df_shown(e) + 1);
         e->tail = e->own_head = e->own_reclaimed = e->dropped = e->gone = 0;
-        w->nown += e->policy == DF_DROP_NEW;
-        w->nlossy += e->policy == DF_DROP_NEW || e->policy == DF_DROP_OLDEST;
-        if (w->head == 0 && e->policy == DF_DROP_NEW) df_output_open(e->own.words);
+        w->nown += e->own.words != NULL;
+        w->nlossy += e->own.words || e->policy == DF_DROP_OLDEST;
+        if (w->head == 0 && e->own.words) df_output_open(e->own.words);
     }
     if (w->head == 0) df_output_open(ring.words);
     w->closed = w->head > 0 && DF_LOAD(&ring.words->end, relaxed) != DF_OPEN; // pairs with nothing: the writer's own word
@@ -406,29 +423,45 @@ static inline void df_unloan(df_writer *w) {
 
 static inline uint32_t df_free_slot(const df_writer *w, uint32_t i) { return w->free[i]; } /* for i < nfree */
 
-static inline uint32_t df_newest_slot(const df_writer *w) {
-    return DF_LOAD(&w->ring.index[w->head_entry], relaxed); // pairs with nothing: the writer's own word
-}
-
-static inline int df_tails_at_head(df_writer *w) {
-    for (uint32_t i = 0; i < w->nends; i++) {
-        df_end *e = &w->ends[i];
-        if (e->gone || (e->gone = (uint8_t)df_gone_word(e->words))) continue;
-        // pairs with df_finish, df_take_newest, df_take_oldest, df_put_back: leases are read after
-        if (df_tail_word(e->words) < (e->policy == DF_DROP_NEW ? e->own_head : w->head)) return 0;
+/* The slot that an index shows as its newest, -1: none, or an index that forgets it once it was read. `end`: the index of that
+ * end, `nends`: of the output. */
+static inline int64_t df_newest_slot(const df_writer *w, uint32_t end) {
+    const df_end *e = &w->ends[end];
+    if (end == w->nends) {
+        if (!w->head) return -1;
+        return DF_LOAD(&w->ring.index[w->head_entry], relaxed); // pairs with nothing: the writer's own word
     }
-    return 1;
+    if (!e->own.words || e->policy != DF_LATEST || !e->own_head) return -1;
+    return DF_LOAD(&e->own.index[df_entry(&e->own, e->own_head)], relaxed); // pairs with nothing: the writer's own word
 }
 
-/* Whether every reader has passed the newest record, and nobody leases it: what it refers to will not be looked at again,
- * although the slot stays shown. Call only if something was published. Tails are read before the leases (RULES 4), and again
- * after them, because who puts a record back moves the tail before it clears the lease. */
-static inline int df_newest_passed(df_writer *w) {
-    if (!df_tails_at_head(w)) return 0;
-    uint32_t slot = df_newest_slot(w), nleased = df_read_leases(w);
+/* Whether the reader has passed what its index shows as the newest, or is gone. */
+static inline int df_tail_at_head(df_writer *w, df_end *e) {
+    if (e->gone || (e->gone = (uint8_t)df_gone_word(e->words))) return 1;
+    // pairs with df_finish, df_take_newest, df_take_oldest, df_put_back: leases are read after
+    return df_tail_word(e->words) >= (e->own.words ? e->own_head : w->head);
+}
+
+/* How many indices show `slot` as their newest, with nobody left who would read it there. */
+static inline uint32_t df_passed_by(df_writer *w, uint32_t slot) {
+    uint32_t passed = 0, newest = df_newest_slot(w, w->nends) == slot;
+    for (uint32_t i = 0; i < w->nends; i++) {
+        if (!w->ends[i].own.words && newest) newest = (uint32_t)df_tail_at_head(w, &w->ends[i]);
+        if (df_newest_slot(w, i) == slot) passed += (uint32_t)df_tail_at_head(w, &w->ends[i]);
+    }
+    return passed + newest;
+}
+
+/* Whether every reader has passed `slot`, which is the newest of an index, and nobody leases it: what it refers to will not be looked at
+ * again, although the slot stays shown. Tails are read before the leases (RULES 4), and again after them, because who puts a
+ * record back moves the tail before it clears the lease. */
+static inline int df_newest_passed(df_writer *w, uint32_t slot) {
+    uint32_t shown = w->nown ? w->refs[slot] : 1;
+    if (df_passed_by(w, slot) != shown) return 0;
+    uint32_t nleased = df_read_leases(w);
     for (uint32_t i = 0; i < nleased; i++)
         if (w->leased[i] == slot) return 0;
-    return df_tails_at_head(w);
+    return df_passed_by(w, slot) == shown;
 }
 
 /* Publish the loan. Only with room. The caller fills the header but for seq and cdr before, and rings the readers after. */
@@ -453,8 +486,8 @@ static inline void df_publish(df_writer *w) {
     if (!w->nlossy) return;
     for (uint32_t i = 0; i < w->nends; i++) {
         df_end *e = &w->ends[i];
-        if (e->policy == DF_DROP_NEW) df_offer(w, e, slot);
-        else if (e->policy == DF_DROP_OLDEST) df_drop_oldest(w, e);
+        if (e->own.words && header->kind == DF_RECORD) df_offer(w, e, slot);
+        if (e->policy == DF_DROP_OLDEST) df_drop_oldest(w, e);
     }
 }
 
@@ -464,7 +497,7 @@ static inline void df_close(df_writer *w) {
     w->closed = 1;
     for (uint32_t i = 0; i < w->nends; i++) {
         df_end *e = &w->ends[i];
-        if (e->policy != DF_DROP_NEW) continue;
+        if (!e->own.words) continue;
         DF_STORE(&e->own.words->end, e->own_head, seq_cst); // pairs with df_end_word: head stays before
     }
     DF_STORE(&w->ring.words->end, w->head, seq_cst); // pairs with df_end_word: head stays before
@@ -517,7 +550,7 @@ static inline uint32_t df_held(df_holders *holders) {
 
 /* Reader ------------------------------------------------------------------------------------------------------------------- */
 
-/* States: without a record in hand (held = -1), with one. `ring` is the edge's own index for DF_DROP_NEW. */
+/* States: without a record in hand (held = -1), with one. `ring` is the edge's own index where it has one. */
 typedef struct {
     df_ring ring;
     df_reader_words *words;

@@ -99,9 +99,9 @@ cdef class Writer:
             end.words = <df_reader_words *>self.control.at("reader", edge.line, 64)
             end.policy = policy_of(policy)
             end.depth = depth
-            if end.policy == DF_DROP_NEW:
+            if edge.words >= 0:
                 end.own = ring_of(self.data, place, edge.words, edge.index, edge.entries, slots)
-            if depth < 1 or (end.policy != DF_LATEST and (end.own if end.policy == DF_DROP_NEW else ring).entries < depth + 1):
+            if depth < 1 or (end.policy != DF_LATEST and (end.own if edge.words >= 0 else ring).entries < depth + 1):
                 raise ValueError(f"ring: depth {depth} of reader {i} needs an index of {depth + 1} entries; use a plan.")
         cdef uint64_t needed = df_slots_needed(self.ends, len(ends), spare >= 0)
         if slots < <int64_t>needed:
@@ -207,7 +207,7 @@ cdef class Reader:
         cdef int kind = policy_of(policy)
         cdef df_ring ring
         self.data, self.control = Memory(data, False), Memory(control, True)
-        if kind == DF_DROP_NEW:
+        if edge.words >= 0:
             ring = ring_of(self.data, place, edge.words, edge.index, edge.entries, slots)
         else:
             ring = ring_of(self.data, place, place.words, place.index, place.entries, slots)

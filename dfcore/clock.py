@@ -27,6 +27,8 @@ class World(Protocol):
     """
 
     now_ns: int
+    #: Objects from one context to another that would be another process are handed over as copies (RULES 16).
+    check: bool
 
     def member(self) -> bool:
         """Whether the calling thread is a task of this world."""

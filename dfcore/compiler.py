@@ -27,7 +27,7 @@ from .replicas import check as check_replicas
 from .replicas import expand, in_turn
 from .requirements import check_machine
 from .signature import ParameterSpec
-from .tombstones import carriers, check_readers
+from .tombstones import carriers, own_indices
 from .wiring import Wire, check_wires, default_depth, inside_and_out, wire
 from .wiring import option as edge_option
 
@@ -45,8 +45,8 @@ def compile(graph: Declaration) -> Plan:
     contexts, nodes, edges = draft.contexts(), draft.nodes(), draft.edges()
     outputs = draft.outputs(edges)
     warnings = advise(nodes, outputs, edges), advise_for_real_time(contexts, nodes, outputs, edges)
-    if problems := list(check_readers(carriers(nodes, outputs, edges), nodes, outputs, edges)):
-        raise GraphError(problems)
+    edges = own_indices(carriers(nodes, outputs, edges), edges)
+    outputs = tuple(replace(output, slots=_slots([edges[edge] for edge in output.edges])) for output in outputs)
     contexts, nodes, outputs, edges = expand(contexts, nodes, outputs, edges, _slots)
     gaps = carriers(nodes, outputs, edges) | in_turn(nodes)
     outputs = tuple(replace(output, gaps=output.index in gaps, arena=_arena(output, contexts, edges)) for output in outputs)
@@ -261,7 +261,7 @@ class _Draft:
                 dtype=dtype,  # type: ignore[arg-type]  # a refused dtype has become a problem
                 edges=tuple(edge.index for edge in readers[index]),
                 local=all(edge.context == context for edge in readers[index]),
-                slots=_slots(readers[index]),
+                slots=0,  # not before it is known which edges have an index of their own
                 arena=self._most_arena(node, dtype),
             )
             for index, node, name, dtype, context in [*own, *program]
@@ -340,7 +340,7 @@ class _Draft:
 def _slots(readers: Sequence[EdgePlan]) -> int:
     """How many slots an output needs so that the writer always finds a free one when there is room (RULES 4, 5, 7, 9, 28)."""
     every = [edge for edge in readers if edge.policy == EVERY]
-    own_rings = sum(edge.depth for edge in every if edge.on_full == "drop_new")
+    own_rings = sum(edge.depth for edge in readers if edge.own)
     shown = max((edge.depth for edge in every), default=1)
     leases = (1 + KEEP) * (len(readers) + 1)
     return max(shown + own_rings + 1 + leases, LEAST_SLOTS)

@@ -13,7 +13,7 @@ from typing import Any
 
 from . import interpreter
 from .errors import GraphError, Problem
-from .pickles import dumps
+from .pickles import dumps, loads
 from .plan import EdgePlan, NodePlan, Plan
 from .worker import Job
 
@@ -41,6 +41,27 @@ def _plan_for(job: Job) -> Plan:
     return dataclasses.replace(job.plan, edges=edges)
 
 
+def with_copies(plan: Plan) -> Plan:
+    """The plan as processes would get it, each its own: the initial objects that they read are copies.
+
+    Raises:
+        GraphError: they cannot travel.
+    """
+    travelling = [edge for edge in plan.edges if plan.process_of(edge.context) and _has_objects(plan, edge)]
+    problems = [problem for edge in travelling for problem in _stuck_initial(plan, edge)]
+    if problems:
+        raise GraphError(problems)
+    copies = {edge.index: dataclasses.replace(edge, initial=loads(dumps(edge.initial))) for edge in travelling}
+    return dataclasses.replace(plan, edges=tuple(copies.get(edge.index, edge) for edge in plan.edges))
+
+
+def _stuck_initial(plan: Plan, edge: EdgePlan) -> list[Problem]:
+    """What is wrong with initial objects that cannot travel."""
+    reason = _reason(edge.initial)
+    place = plan.contexts[edge.context].name
+    return [] if reason is None else [_unpicklable(f"{edge.name}: initial", place, reason, "give it objects that can be pickled", edge)]
+
+
 def _has_objects(plan: Plan, edge: EdgePlan) -> bool:
     return bool(edge.initial) and plan.outputs[edge.output].dtype.hasobject
 
@@ -49,8 +70,8 @@ def _culprits(plan: Plan, context: int, nodes: Mapping[int, Any], error: Excepti
     place = plan.contexts[context].name
     found = []
     for edge in plan.edges:
-        if edge.context == context and _has_objects(plan, edge) and (reason := _reason(edge.initial)) is not None:
-            found.append(_unpicklable(f"{edge.name}: initial", place, reason, "give it objects that can be pickled", edge))
+        if edge.context == context and _has_objects(plan, edge):
+            found += _stuck_initial(plan, edge)
     for index, node in nodes.items():
         attributes = [(name, value) for name, value in vars(node).items() if value is not getattr(node, "_declared", None)]
         reasons = [(name, reason) for name, value in attributes if (reason := _reason(value)) is not None]

@@ -14,7 +14,6 @@ import numpy as np
 
 from .counters import EDGE_COUNTERS, NODE_COUNTERS, WRITER_COUNTERS
 from .plan import (
-    PARAMETER,
     ContextPlan,
     EdgePlace,
     EdgePlan,
@@ -110,7 +109,7 @@ def _place_edge(edge: EdgePlan, output: OutputPlan, control: Segment, data: Sequ
     writer, reader = data[output.context], data[edge.context]
     words = index = -1
     entries = 0
-    if edge.on_full == "drop_new" and edge.policy != PARAMETER:
+    if edge.own:
         entries = ring_entries(edge.depth)
         words = writer.add(f"edge {edge.name}: head, end", LINE)
         index = writer.add(f"edge {edge.name}: index", 4 * entries)

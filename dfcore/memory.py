@@ -111,14 +111,15 @@ class Memory:
         self.close()
 
 
-def object_slots(plan: Plan, process: int | None) -> dict[int, list[Any]]:
+def object_slots(plan: Plan, process: int | None, copies: bool = False) -> dict[int, list[Any]]:
     """Output index -> a place for the value of each slot, then one for the metadata of each: of the object outputs of `process`.
 
-    They are shared by the contexts of that process. None: one process runs them all.
+    They are shared by the contexts of that process. None: one process runs them all; with `copies` as if they were apart, for which
+    there is a third place for each slot.
     """
     outputs = [output for output in plan.outputs if output.dtype.hasobject]
     here = [output for output in outputs if process is None or plan.process_of(output.context) == process]
-    return {output.index: [None] * (2 * output.slots) for output in here}
+    return {output.index: [None] * ((3 if copies else 2) * output.slots) for output in here}
 
 
 def _size(segment: SegmentPlan) -> int:

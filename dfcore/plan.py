@@ -124,6 +124,7 @@ class EdgePlan:
     depth: int
     on_full: str  # "wait" | "drop_new" | "drop_oldest" | "error"
     insisted: bool = False  # the program wrote `on_full` itself
+    own: bool = False  # it has an index of its own, for it does not see all that the output publishes
     initial: tuple[Any, ...]
     decimate: int
     batch: int
@@ -174,10 +175,10 @@ class OutputPlace:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EdgePlace:
-    """Offsets of one edge: its reader's line (control), its own index ring (`drop_new`), its initial records, its counters."""
+    """Offsets of one edge: its reader's line (control), its own index ring, its initial records, its counters."""
 
     line: int
-    words: int  # drop_new only, else -1: head and end of the own index ring, in the writer's segment
+    words: int  # head and end of the own index ring, in the writer's segment; -1: it has none
     index: int
     entries: int
     preload: int  # in the writer's segment; -1: none

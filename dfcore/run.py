@@ -23,6 +23,7 @@ from .diagnosis import blocked
 from .errors import DfcoreError, Problem, caller
 from .inline import ABORT, STOP, Inline, Interrupts, Orders
 from .inworld import InWorld
+from .launch import with_copies
 from .life import needs_loop
 from .memory import Memory, object_slots
 from .monitor import Sampler, Samples
@@ -73,6 +74,11 @@ class Run:
         """The nodes that fire in the calling thread: the inline ones, or all of them in virtual time."""
         nodes = {node.index: self.graph._nodes[node.declared] for node in self.plan.nodes}
         return nodes if self.clock != "real" else {index: nodes[index] for index in self.plan.contexts[0].nodes}
+
+    @property
+    def _copies(self) -> bool:
+        """Objects between contexts that would be processes are handed over as copies."""
+        return self.world is not None and self.world.check
 
     # -- the four ways to run -------------------------------------------------------------------------------------------------
 
@@ -158,7 +164,7 @@ class Run:
     def _in_virtual_time(self) -> None:
         assert self.memory is not None
         scheduler = Scheduler(
-            self.plan, self.memory, self.nodes, self.values, [], virtual=True, digest=self.digest, seed=self.seed
+            with_copies(self.plan) if self._copies else self.plan, self.memory, self.nodes, self.values, [], virtual=True, digest=self.digest, seed=self.seed
         )
         line = RunLine(self.plan, self.memory)
         arguments = (self.plan, self.nodes, scheduler, self.duration_ns, self.orders, self._stuck, line, self._samples)
@@ -294,7 +300,7 @@ class Run:
                     begins(self.plan, index)
             processes = self.clock == "real" and any(context.kind == "process" for context in self.plan.contexts)
             self.memory = Memory.create(self.plan, processes)
-            self.values = object_slots(self.plan, 0 if processes else None)
+            self.values = object_slots(self.plan, 0 if processes else None, self._copies)
             self._settings.begin(self.plan, self.nodes, self.memory)
             self.seen.begin(self.memory)
         except BaseException:

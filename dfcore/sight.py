@@ -13,7 +13,7 @@ import numpy as np
 
 from .counters import EDGE_COUNTERS, NODE_COUNTERS
 from .memory import Memory
-from .plan import EVERY, Plan
+from .plan import Plan
 
 OPEN = (1 << 64) - 1  # the end word of an output that is not closed
 
@@ -22,7 +22,7 @@ OPEN = (1 << 64) - 1  # the end word of an output that is not closed
 class Words:
     """What the words of one edge say.
 
-    `head`: published by the output; `offered`: of those, shown to this reader (fewer only with `drop_new`); `tail`: passed by
+    `head`: published by the output; `offered`: of those, shown to this reader (fewer only where the edge has an own index); `tail`: passed by
     the reader or dropped before it; `taken`: by the reader itself; `initial_left`: of the edge's initial records.
     """
 
@@ -86,11 +86,12 @@ class Sight:
         """`publish_ns` of the newest record of an edge, initial ones aside; None: there was none."""
         edge = self.plan.edges[index]
         segment, place = 1 + self.plan.outputs[edge.output].context, self.plan.layout.outputs[edge.output]
-        head = self.words(index).head
-        if head == 0:
+        ring = self.plan.layout.edges[index] if edge.own else place
+        offered = self.words(index).offered
+        if offered == 0:
             return None
-        slots = self._memory.array(segment, place.index, place.entries, np.dtype(np.uint32))
-        header = self._memory.words(segment, place.slots + int(slots[head % place.entries]) * place.stride, 2)  # seq, publish_ns
+        slots = self._memory.array(segment, ring.index, ring.entries, np.dtype(np.uint32))
+        header = self._memory.words(segment, place.slots + int(slots[offered % ring.entries]) * place.stride, 2)  # seq, publish_ns
         return int(header[1].view(np.int64))
 
     def _find(self, index: int) -> tuple[np.ndarray[Any, Any], ...]:
@@ -98,7 +99,7 @@ class Sight:
         segment = 1 + self.plan.outputs[edge.output].context
         reader = self._memory.words(0, place.line, 4)  # tail, taken, two leases, a lease and `gone`
         output = self._memory.words(segment, self.plan.layout.outputs[edge.output].words, 2)  # head, end
-        own = self._memory.words(segment, place.words, 2) if edge.policy == EVERY and place.words >= 0 else output
+        own = self._memory.words(segment, place.words, 2) if place.words >= 0 else output
         return reader, output, own
 
     def wanted(self, output: int) -> bool:

@@ -263,14 +263,15 @@ def _edge(sight: Sight, memory: Memory, index: int, digests: bool) -> EdgeReport
     words = sight.words(index)
     places = memory.struct(1 + output.context, losses, WRITER_COUNTERS)
     skipped, refused = int(places["skipped"]), int(places["refused"])
-    written = words.head + len(edge.initial) - skipped - int(places["closings"]) + refused
-    dropped = words.head - words.offered + stale + refused
+    records = words.head - skipped - int(places["closings"])
+    written = records + len(edge.initial) + refused
+    dropped = (max(records - words.offered, 0) if edge.own else 0) + stale + refused  # a tombstone is counted before it is published
     if edge.policy == EVERY:
         if edge.on_full == "drop_oldest":
             dropped += words.tail - words.taken
         unread, overwritten = written - read - dropped - decimated, 0
     else:
-        unread = 1 if words.waiting or (words.initial_left and not words.head) else 0
+        unread = 1 if words.waiting or (words.initial_left and not words.offered) else 0
         overwritten = written - read - dropped - decimated - unread
     digested = digests and not output.dtype.hasobject
     return EdgeReport(
@@ -280,7 +281,7 @@ def _edge(sight: Sight, memory: Memory, index: int, digests: bool) -> EdgeReport
         overwritten=overwritten,
         decimated=decimated,
         unread=unread,
-        skipped=skipped,
+        skipped=0 if edge.own else skipped,
         high_water=int(counters["high_water"]),
         digest=f"{int(counters['digest']):016x}" if digested else None,
         age_ns=Histogram.of(counters["age"]),

@@ -2,15 +2,15 @@
 
 Laws (RULES 10): a tombstone stands for a record that an exception has kept away (`on_error`). It travels on `every` edges that lose
 nothing, so that joins discard the set that it belongs to, and ends where several records make one item (`batch`, `window`, `decimate`) and at
-nodes without outputs, and where the next record of each input is no set (`merge`, `sync_s`). `share` gives it to one reader. An output read only by edges that lose records or by parameters publishes none. Pure: plan parts in, numbers
-and problems out.
+nodes without outputs, and where the next record of each input is no set (`merge`, `sync_s`). `share` gives it to one reader. Edges that lose records, and parameters, see none: beside others that do, they have an index of their own over the records of the
+output; an output that only they read publishes none. Pure: plan parts in, plan parts out.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 
-from .errors import Problem
 from .plan import ANY, EVERY, EdgePlan, NodePlan, OutputPlan
 
 LEAVES = ("skip", "emit")  # the values of `on_error` that end a firing without its records
@@ -24,24 +24,14 @@ def carriers(nodes: Sequence[NodePlan], outputs: Sequence[OutputPlan], edges: Se
     return found
 
 
-def check_readers(
-    found: set[int], nodes: Sequence[NodePlan], outputs: Sequence[OutputPlan], edges: Sequence[EdgePlan]
-) -> Iterator[Problem]:
-    """Edges that lose records, beside others that must see the tombstones of the same output."""
-    for index in sorted(found):
-        for edge in (edges[e] for e in outputs[index].edges):
-            if not travels(edge):
-                source = nodes[outputs[index].node].name
-                what = "a parameter" if edge.input < 0 else f'policy="{edge.policy}"' if edge.policy != EVERY else f'on_full="{edge.on_full}"'
-                yield Problem(
-                    code="tombstone",
-                    where=edge.name,
-                    needed=f'an edge that loses nothing, like the others that read `{source}`, for its `on_error` leaves tombstones',
-                    found=what,
-                    do=f"put a node of its own between `{source}` and this edge",
-                    file=edge.file,
-                    line=edge.line,
-                )
+def own_indices(found: set[int], edges: Sequence[EdgePlan]) -> tuple[EdgePlan, ...]:
+    """The edges, marked where one does not see all that its output publishes: `drop_new` (RULES 9), or tombstones are among it."""
+    return tuple(replace(edge, own=_refuses(edge) or (edge.output in found and not travels(edge))) for edge in edges)
+
+
+def _refuses(edge: EdgePlan) -> bool:
+    """Whether a full edge keeps what it has, and the new record is lost."""
+    return edge.policy == EVERY and edge.on_full == "drop_new"
 
 
 def travels(edge: EdgePlan) -> bool:

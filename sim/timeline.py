@@ -54,7 +54,7 @@ class Timeline:
         self.files = Files(self.kernel)
         self._state = "new"
         self._patches = Patches()
-        self._check = check
+        self.check = check
         self._rehearsal: Rehearsal | None = None
         self._watchdog: Watchdog | None = None
         self._affinity: set[int] | None = None
@@ -85,7 +85,7 @@ class Timeline:
                     f"World: needed an event loop of its own, {caller.f_code.co_name} runs in one that waits for real, in a time that "
                     "would not move; open the world first, and in it asyncio.run(...)"
                 )
-            if self._check:
+            if self.check:
                 check_caller(caller)
                 self._rehearsal = Rehearsal()
             self._begin()

@@ -48,9 +48,10 @@ class World(Timeline):
             next number says which one does. 0, and the end of the list, mean the one that waits longest: the ordinary run.
             `sim.strategies.schedule_choices` draws them.
         check: run the block twice, the first time in a forked process, and raise `RunsDiffer` at its end if the two traces, end times
-            or errors are not the same.
+            or errors are not the same. In its graphs, objects to a context that would be another process go as copies, as they do between
+            processes.
 
-    Attributes: `now_ns`, `rng`, `trace`, `seed`, `clock`, `choices`, `schedules` (name and `FaultSchedule` of every device there
+    Attributes: `now_ns`, `rng`, `trace`, `seed`, `clock`, `choices`, `check`, `schedules` (name and `FaultSchedule` of every device there
     was).
     """
 

@@ -40,12 +40,14 @@ class Rig:
         ends: (policy, depth) of each reader.
         size: bytes of a record, a multiple of 64.
         local: writer and readers are one thread.
+        tombstones: there may be some, so readers that lose records have an index of their own.
     """
 
-    def __init__(self, ends: Sequence[tuple[str, int]], *, size: int = LINE, local: bool = False):
-        self.ends, self.local = tuple(ends), local
-        shared = [depth for policy, depth in ends if policy not in ("latest", "drop_new")]
-        own = [depth for policy, depth in ends if policy == "drop_new"]
+    def __init__(self, ends: Sequence[tuple[str, int]], *, size: int = LINE, local: bool = False, tombstones: bool = False):
+        self.ends, self.local = [(policy, 1 if policy == "latest" else depth) for policy, depth in ends], local
+        apart = ("latest", "drop_oldest", "drop_new") if tombstones else ("drop_new",)
+        shared = [depth for policy, depth in self.ends if policy not in apart]
+        own = [depth for policy, depth in self.ends if policy in apart]
         self.slots = max([1, *shared]) + sum(own) + 1 + LEASES * (len(self.ends) + 1)
         self.used = 0
         words = self._take(LINE)
@@ -53,7 +55,7 @@ class Rig:
         index = self._take(4 * entries)
         edges = []
         for number, (policy, depth) in enumerate(self.ends):
-            count = max(2, depth + 1) if policy == "drop_new" else 0
+            count = max(2, depth + 1) if policy in apart else 0
             place = (self._take(LINE), self._take(4 * count)) if count else (-1, -1)
             edges.append(Edge((number + 2) * LINE, *place, count))
         self.edges, self.tap = edges, Edge((len(self.ends) + 2) * LINE, -1, -1, 0)
@@ -76,13 +78,13 @@ class Rig:
         return Reader(self.data, self.control, self.place, self.slots, edge, policy, local=self.local)
 
 
-def put(writer: Writer, value: int) -> int:
-    """Publish a record full of `value`."""
+def put(writer: Writer, value: int, tombstone: bool = False) -> int:
+    """Publish a record, or a tombstone, full of `value`."""
     record = writer.loan()
     if record is None:
         raise AssertionError("ring: needs a free slot while there is room, there was none")
     record[:] = bytes([value % 251]) * len(record)
-    return writer.publish()
+    return writer.publish(kind=int(tombstone))
 
 
 def value_of(record: memoryview) -> set[int]:

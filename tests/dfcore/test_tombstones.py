@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
-from dfcore import SKIP, Collector, Graph, GraphError, collect, emit, router
+from dfcore import SKIP, STOP, Collector, Emitter, Graph, collect, emit, router
+from dfcore._parameters import Tap
+from tests.contexts import contexts
 
 in_this_process = pytest.mark.parametrize("driver", ["inline", "threads", "virtual"], indirect=True)
 
@@ -115,14 +118,159 @@ def test_edges_that_lose_records_get_none(driver):
     assert 0 == report.edges["node -> collect"].skipped
 
 
-def test_a_lossy_edge_beside_a_lossless_one_is_refused():
-    """RULES 10: tombstones have no place on an edge that loses records."""
+LOSSY = [{"policy": "latest"}, {"on_full": "drop_oldest", "depth": 2}, {"on_full": "drop_new", "depth": 2}]
+
+
+class Seen(Collector):
+    """What it was given, as the result."""
+
+    def open(self):
+        self.seen = []
+
+    def compute(self, x):
+        self.seen.append(x)
+
+    def close(self):
+        return self.seen
+
+
+class Pairs(Collector):
+    """Pairs of numbers that met, as the result."""
+
+    def open(self):
+        self.seen = []
+
+    def compute(self, a, b):
+        self.seen.append((a if isinstance(a, int) else a["word"], b))
+
+    def close(self):
+        return self.seen
+
+
+@router(object, on_error="skip")
+def odd_words(x):
+    if x % 2 == 0:
+        raise ValueError(x)
+    return {"word": x}
+
+
+@pytest.mark.parametrize("lossy", LOSSY, ids=str)
+@pytest.mark.parametrize("node", [odd_only, odd_words], ids=["records", "objects"])
+def test_a_lossy_edge_beside_a_lossless_one_sees_records_only(driver, node, lossy):
+    """RULES 10: the join discards the sets of tombstones, the lossy reader never sees one, nor loses a record to one."""
     with Graph() as graph:
-        node = odd_only(name="node")
-        emit(range(10), "i8").to(node).to(collect(name="all"))
-        node.to(collect(name="newest"), policy="latest")
-    with pytest.raises(GraphError, match="node -> newest: needed an edge that loses nothing"):
-        graph.plan()
+        with driver.at(graph, "a"):
+            source, node = emit(range(21), "i8"), node(name="node")
+        with driver.at(graph, "b"):
+            pairs, seen = Pairs(name="pairs"), Seen(name="seen")
+    source.to(node)
+    node.to(pairs["a"])
+    source.to(pairs["b"])
+    node.to(seen, **lossy)
+    report = driver.run(graph)
+    numbers = [x if isinstance(x, int) else x["word"] for x in seen.result]
+    assert [(x, x) for x in range(1, 21, 2)] == pairs.result
+    assert sorted(set(numbers) & set(range(1, 21, 2))) == numbers
+    assert (1 if lossy.get("on_full") == "drop_new" else 19) in numbers
+    edge = report.edges["node -> seen"]
+    assert (10, len(numbers), 0, 0) == (edge.written, edge.read, edge.skipped, edge.unread)
+    assert 10 == edge.read + edge.dropped + edge.overwritten
+    assert (10, 11) == (report.edges["node -> pairs.a"].written, report.edges["node -> pairs.a"].skipped)
+
+
+@pytest.mark.parametrize(("lossy", "expected"), list(zip(LOSSY, [[5], [3, 5], [1, 3]], strict=True)), ids=str)
+def test_tombstones_overwrite_and_drop_nothing(lossy, expected):
+    """RULES 10: who comes after 1, -, 3, -, 5, - finds the records that it would find had there been nothing in between."""
+    with Graph() as graph:
+        with graph.context("a"):
+            source, node, out = emit(range(1, 7), "i8"), odd_only(name="node"), collect()
+        with graph.context("b"):
+            seen = Seen(name="seen")
+    source.to(node).to(out)
+    node.to(seen, **lossy)
+    with contexts(graph) as run:
+        run.step("a")
+        run.run()
+        assert [1, 3, 5] == out.records.tolist()
+        assert expected == seen.seen
+        edge = run.edge("node -> seen")
+        assert (3, len(expected), 3 - len(expected)) == (edge.written, edge.read, edge.dropped + edge.overwritten)
+
+
+def test_a_parameter_beside_a_lossless_edge_keeps_its_value():
+    """RULES 10, 20: a parameter never sees a tombstone, neither at its node nor through the program's tap."""
+
+    @router("i8")
+    def scaled(x, *, gain: np.int64):
+        return gain * x
+
+    with Graph() as graph:
+        with graph.context("a"):
+            source, node, out = emit([5, 2], "i8"), odd_only(name="node"), collect(name="all")
+        with graph.context("b"):
+            numbers, scale, products = emit([10, 11], "i8", name="numbers"), scaled(name="scale"), collect(name="products")
+    source.to(node).to(out)
+    node.to(scale["gain"])
+    numbers.to(scale["x"]).to(products)
+    with contexts(graph) as run:
+        run.step("a")
+        gain = next(edge.index for edge in run.plan.edges if edge.name == "node -> scale.gain")
+        assert 5 == Tap(run.plan, run.memory, gain).read(None)
+        run.run()
+        assert [50, 55] == products.records.tolist()
+        edge = run.edge("node -> scale.gain")
+        assert (1, 1, 0) == (edge.written, edge.read, edge.skipped)
+
+
+def test_objects_in_one_arena_beside_tombstones():
+    """RULES 16: the last record of an edge that lost its neighbours to tombstones keeps no memory once it was read."""
+
+    class Big(Emitter):
+        def __init__(self):
+            super().__init__(object, name="big")
+
+        def compute(self):
+            return STOP if self.firing == 12 else self.firing
+
+    @router(object, on_error="skip", arena_bytes=4096)
+    def filled(x):
+        if x % 3 == 1:
+            raise ValueError(x)
+        return np.full(3000, x, "u1")
+
+    class Whole(Collector):
+        def open(self):
+            self.seen = []
+
+        def compute(self, array):
+            assert (array == array[0]).all()
+            self.seen.append(int(array[0]))
+
+    with Graph() as graph:
+        with graph.context("a"):
+            source, node = Big(), filled(name="node")
+        with graph.context("b"):
+            every, newest = Whole(name="every"), Whole(name="newest")
+        with graph.context("c"):
+            other = Whole(name="other")
+    source.to(node).to(every)
+    node.to(newest, policy="latest")
+    node.to(other, on_full="drop_oldest", depth=2)
+    with contexts(graph) as run:
+        run.run()
+    assert [x for x in range(12) if x % 3 != 1] == every.seen
+    assert 11 == newest.seen[-1] == other.seen[-1]
+
+
+def test_the_plan_says_which_edges_have_an_index_of_their_own():
+    """RULES 9, 10: `drop_new` always; other edges that lose records only where tombstones are among the records."""
+    with Graph() as graph:
+        for name, node in (("none", skips_even(name="none")), ("some", odd_only(name="some"))):
+            emit(range(3), "i8", name=f"from {name}").to(node).to(collect(name=f"{name} all"))
+            for number, lossy in enumerate(LOSSY):
+                node.to(collect(name=f"{name} {number}"), **lossy)
+    edges = {edge.name: edge.own for edge in graph.plan().edges}
+    assert {"none -> none 2", "some -> some 0", "some -> some 1", "some -> some 2"} == {name for name, own in edges.items() if own}
 
 
 @in_this_process

@@ -87,7 +87,7 @@ def changed_headers(folder: pathlib.Path, before: str, after: str) -> pathlib.Pa
 
 @pytest.mark.usefixtures("sanitizer")
 def test_no_data_race(program: Program) -> None:
-    """L4, L5, L10 with five readers of all policies, kept views and real sleeping: nothing is read while it is written."""
+    """L4, L5, L10 with seven readers of all policies, with an index of their own and without, kept views and real sleeping: nothing is read while it is written."""
     result = program("ring_harness", 15000, flags=SANITIZE)
     assert (0, "") == (result.returncode, result.stderr)
 

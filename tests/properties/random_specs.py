@@ -119,7 +119,7 @@ def doors(parts: list[Part]) -> st.SearchStrategy[Door]:
     ends = [key for key in graph.ends if not graph.shuffled(key[0])]
     depth = st.integers(1, 4)
     found = []
-    if lossless := [key for key in ends if parts[key[0]].replicas == 1 and not carries(parts, key[0])]:
+    if lossless := [key for key in ends if parts[key[0]].replicas == 1]:
         found.append(st.builds(Door, st.sampled_from(list(LOSSY)), st.tuples(st.sampled_from(lossless)), depth))
     found.append(st.builds(Door, st.just("share"), st.tuples(st.sampled_from(ends)), depth))
     for dtype in DTYPES:
@@ -127,12 +127,6 @@ def doors(parts: list[Part]) -> st.SearchStrategy[Door]:
             sources = st.lists(st.sampled_from(alike), min_size=1, max_size=3).map(tuple)
             found.append(st.builds(Door, st.just("merge"), sources, depth))
     return st.one_of(found)
-
-
-def carries(parts: list[Part], index: int) -> bool:
-    """Whether tombstones may come out of node `index`: they have no place on edges that lose records."""
-    plain = [wire.source for wire in parts[index].wires if not wire.feedback]
-    return parts[index].kind in (*FAILING, "shaky") or any(carries(parts, source) for source in plain)
 
 
 def close_loop(draw: st.DrawFn, parts: list[Part], emitters: int) -> None:

@@ -1,4 +1,4 @@
-"""What a ring does: the oracle of `test_ring_model.py`, in 70 lines. It knows no slots, no memory, no order of stores."""
+"""What a ring does: the oracle of `test_ring_model.py`, in 80 lines. It knows no slots, no memory, no order of stores."""
 
 from collections import deque
 from dataclasses import dataclass, field
@@ -15,12 +15,18 @@ class End:
     lost: int = 0
     dropped: int = 0  # part of lost that the writer counts
     gone: bool = False
+    seen: int = 0  # of what was published, what it was meant to see
+
+    @property
+    def lossless(self) -> bool:
+        return self.policy == "wait"
 
     @property
     def passes_late(self) -> bool:
         return self.policy in ("wait", "drop_new")
 
     def offer(self, seq: int) -> None:
+        self.seen += 1
         if self.policy == "drop_new" and len(self.waits) == self.depth:
             self.lost, self.dropped = self.lost + 1, self.dropped + 1
             return
@@ -64,7 +70,8 @@ class RingModel:
     def full_end(self) -> int | None:
         return next((i for i, e in enumerate(self.ends) if e.policy == "wait" and not e.gone and len(e.waits) >= e.depth), None)
 
-    def publish(self) -> None:
+    def publish(self, tombstone: bool = False) -> None:
         self.head += 1
         for end in self.ends:
-            end.offer(self.head)
+            if not tombstone or end.lossless or end is self.ends[-1]:
+                end.offer(self.head)

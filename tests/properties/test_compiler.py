@@ -123,7 +123,7 @@ def test_every_number_of_a_plan_agrees(shape: Shape):
     for output in plan.outputs:
         readers = [plan.edges[index] for index in output.edges]
         every = [edge for edge in readers if edge.policy == EVERY]
-        own = sum(edge.depth for edge in every if edge.on_full == "drop_new")
+        own = sum(edge.depth for edge in readers if edge.own)
         assert output.slots >= max([edge.depth for edge in every], default=1) + own + 1 + (1 + KEEP) * (len(readers) + 1)
         assert output.local == all(edge.context == output.context for edge in readers)
         assert {LATEST, PARAMETER, EVERY} >= {edge.policy for edge in readers}

@@ -31,10 +31,11 @@ class RingMachine(RuleBasedStateMachine):
     model: RingModel
     views: dict[tuple[int, int], tuple[memoryview, int]]  # (reader, lease) -> what must not change; lease 0 is in hand
 
-    @initialize(ends=ENDS, local=st.booleans(), mortal=st.booleans())
-    def build(self, ends: list[tuple[str, int]], local: bool, mortal: bool) -> None:
+    @initialize(ends=ENDS, local=st.booleans(), mortal=st.booleans(), tombstones=st.booleans())
+    def build(self, ends: list[tuple[str, int]], local: bool, mortal: bool, tombstones: bool) -> None:
         self.mortal = mortal  # a writer that begins anew would mend what the one before it lost
-        self.rig = Rig(ends, local=local)
+        self.tombstones = tombstones and not mortal  # it could not tell them from records that were refused
+        self.rig = Rig(ends, local=local, tombstones=self.tombstones)
         self.writer = self.rig.writer()
         self.readers = [self.rig.reader(number) for number in range(len(ends) + 1)]
         self.model = RingModel([*ends, ("latest", 1)])
@@ -59,8 +60,9 @@ class RingMachine(RuleBasedStateMachine):
         for _ in range(count):
             if not self.has_room():
                 break
-            assert self.model.head + 1 == put(self.writer, self.model.head + 1)
-            self.model.publish()
+            tombstone = self.tombstones and self.model.head * count % 3 == 1
+            assert self.model.head + 1 == put(self.writer, self.model.head + 1, tombstone)
+            self.model.publish(tombstone)
             self.check()
 
     @precondition(has_room)
@@ -187,7 +189,7 @@ class RingMachine(RuleBasedStateMachine):
         assert [in_hand, 1 in end.kept, 2 in end.kept] == [slot is not None for slot in reader.leases]
         taken, tail, head = reader.counts
         waiting = min(head - tail, 1) if end.policy == "latest" else head - tail
-        lost = tail - taken - in_hand + (self.model.head - tail - waiting)
+        lost = tail - taken - in_hand + (end.seen - tail - waiting)
         assert (end.taken, end.lost, len(end.waits)) == (taken, lost, waiting)
         assert (len(end.waits) > 0) == (reader.waiting() > 0)
         assert reader.waiting() <= len(end.waits)
@@ -203,7 +205,7 @@ def walk(seed: int, steps: int = 400) -> None:
     rng = random.Random(seed)
     machine = RingMachine()
     ends = [(rng.choice(["wait", "drop_new", "drop_oldest", "latest"]), rng.randint(1, 4)) for _ in range(rng.randint(0, 4))]
-    machine.build(ends, local=rng.random() < 0.5, mortal=rng.random() < 0.2)
+    machine.build(ends, local=rng.random() < 0.5, mortal=rng.random() < 0.2, tombstones=rng.random() < 0.5)
     steady: list[Callable[[], object]] = [
         lambda: machine.flow([rng.randint(0, 4) for _ in range(5)]),
         lambda: machine.publish(rng.randint(1, 6)),
