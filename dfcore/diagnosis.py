@@ -168,14 +168,14 @@ class Look:
     # -- what is needed -------------------------------------------------------------------------------------------------------
 
     def depth_needed(self, chain: list[Wait]) -> int | None:
-        """Depth with which `chain[0]`, a full edge, would not stop its writer; None where no ratio says it."""
+        """Depth to be declared for `chain[0]`, a full edge, so that it would not stop its writer; None where no ratio says it."""
         full, *others = chain
         firings = 1
         for wait in others:
             if wait.room or wait.turn or wait.others or not self._steady(self.plan.nodes[wait.giver]) and wait is not others[-1]:
                 return None
             firings = self._missing(wait.edge, firings)
-        return self._words[full.edge].waiting + firings
+        return self._words[full.edge].waiting + firings - self.plan.edges[full.edge].raised
 
     def _missing(self, index: int, firings: int) -> int:
         """Records that an edge still needs for so many firings of its reader."""
@@ -243,8 +243,8 @@ def _problem(look: Look, chain: list[Wait]) -> Problem:
     return Problem(
         code="deadlock",
         where=first.name,
-        needed=f"depth {depth}" if depth is not None else f"a depth of more than {first.depth}",
-        found=f"depth {first.depth}, full, and nobody can go on ({_told(plan, chain)})",
+        needed=f"depth {depth}" if depth is not None else f"a depth of more than {first.declared_depth}",
+        found=f"depth {first.declared_depth}, full, and nobody can go on ({_told(plan, chain)})",
         do=f"connect it with depth={depth}" if depth is not None else f"give {' or '.join(full)} a larger depth",
         file=first.file,
         line=first.line,

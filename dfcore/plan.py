@@ -122,6 +122,7 @@ class EdgePlan:
     context: int  # of the reader
     policy: str  # EVERY | LATEST | PARAMETER
     depth: int
+    raised: int = 0  # of the depth, what replicas need beyond what was declared
     on_full: str  # "wait" | "drop_new" | "drop_oldest" | "error"
     insisted: bool = False  # the program wrote `on_full` itself
     own: bool = False  # it has an index of its own, for it does not see all that the output publishes
@@ -138,6 +139,11 @@ class EdgePlan:
     in_turn: bool = False  # they are read in turn, else as records come
     file: str
     line: int
+
+    @property
+    def declared_depth(self) -> int:
+        """The depth as the program knows it."""
+        return self.depth - self.raised
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -273,5 +279,6 @@ def _edge_row(edge: EdgePlan) -> tuple[object, ...]:
     more += [f"window {edge.window}"] if edge.window else []
     more += [f"one of {len(edge.rings)} rings, {'in turn' if edge.in_turn else 'as records come'}"] if edge.rings else []
     more += [f"{edge.on_stale} after {edge.max_age_ns / 1e6:g} ms"] if edge.max_age_ns is not None else []
+    more += [f"{edge.raised} deeper for replicas"] if edge.raised else []
     every = edge.policy == EVERY
-    return edge.name, edge.policy, edge.depth if every else None, edge.on_full if every else None, ", ".join(more)
+    return edge.name, edge.policy, edge.declared_depth if every else None, edge.on_full if every else None, ", ".join(more)

@@ -197,6 +197,7 @@ class _Expansion:
         source, target = self.outputs[plan.output], self.nodes[plan.node]
         several = self._writers(source) > 1
         others = target.replicas - 1 if plan.policy != PARAMETER else 0  # instances that may have records in hand
+        raised = others * plan.batch * plan.decimate
         rings = tuple(self.edge_at[edge, each, reader] for each in range(self._writers(source)))
         return replace(
             plan,
@@ -205,7 +206,8 @@ class _Expansion:
             output=self.output_at[plan.output, writer],
             node=self.node_at[plan.node, reader],
             context=self._place(target.context, reader),
-            depth=plan.depth + others * plan.batch * plan.decimate,
+            depth=plan.depth + raised,
+            raised=raised,
             initial=plan.initial if writer == 0 else (),
             rings=rings if several else (),
             in_turn=several and self.nodes[source.node].ordered,

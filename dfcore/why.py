@@ -195,7 +195,8 @@ class _Walk:
 
     def _full(self, wait: Wait) -> str:
         edge = self.plan.edges[wait.edge]
-        return f"`{edge.name}` (full, {self.sight.words(wait.edge).waiting} of {edge.depth})"
+        raised = f", {edge.raised} of them for replicas" if edge.raised else ""
+        return f"`{edge.name}` (full, {self.sight.words(wait.edge).waiting} of {edge.depth}{raised})"
 
     def _missing(self, wait: Wait) -> str:
         edge, last_ns = self.plan.edges[wait.edge], self.sight.last_ns(wait.edge)

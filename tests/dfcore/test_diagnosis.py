@@ -52,10 +52,10 @@ class Join(Collector):
         return self.count
 
 
-def reconvergent(items, batches, depth, middle=Sum) -> Graph:
+def reconvergent(items, batches, depth, middle=Sum, replicas=1) -> Graph:
     """Items -> join directly, and through nodes that take batches."""
     with Graph("reconvergent") as graph:
-        source, join = emit(range(items), dtype="i8", name="a"), Join(name="c")
+        source, join = emit(range(items), dtype="i8", name="a"), Join(name="c", replicas=replicas)
         last = source
         for number, batch in enumerate(batches):
             node = middle(name=f"b{number}")
@@ -90,6 +90,22 @@ def test_the_depth_that_a_full_edge_needs_is_computed(items, batches, depth, nee
     assert __file__ == problem.file
 
 
+def test_the_depth_before_replicas_is_the_one_that_was_written():
+    """RULES 18: an edge into replicas is deeper than declared; messages, warnings, plan and `why` count as the program does."""
+    graph = reconvergent(100, [100], 2, replicas=3)
+    problem = deadlock_of(graph)
+    assert ("a -> c[0].y", "depth 98", "connect it with depth=98") == (problem.where, problem.needed, problem.do)
+    assert problem.found.startswith("depth 2, full, ")
+    plan = graph.plan()
+    assert [2, 2, 2] == [edge.declared_depth for edge in plan.edges if edge.title == "a -> c.y"]
+    assert [4, 4, 4] == [edge.depth for edge in plan.edges if edge.title == "a -> c.y"]
+    assert re.search(r"a -> c\[0\]\.y +every +2 +wait +2 deeper for replicas", str(plan))
+    assert all("was 2; write" in text for text in plan.warnings)
+    assert 1 == reconvergent(100, [100], 98, replicas=3).run(clock="virtual").nodes["c"].firings
+    problem = deadlock_of(reconvergent(100, [1], 3, middle=Picky, replicas=2))
+    assert "a depth of more than 3" == problem.needed
+
+
 def test_a_node_that_skips_has_no_ratio():
     """Then the message says "more than"."""
     problem = deadlock_of(reconvergent(100, [1], 3, middle=Picky))
@@ -98,12 +114,12 @@ def test_a_node_that_skips_has_no_ratio():
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(st.integers(1, 80), st.lists(st.integers(1, 6), min_size=1, max_size=3), st.integers(1, 5))
-def test_following_the_advice_ends_every_deadlock(items, batches, depth):
+@given(st.integers(1, 80), st.lists(st.integers(1, 6), min_size=1, max_size=3), st.integers(1, 5), st.integers(1, 3))
+def test_following_the_advice_ends_every_deadlock(items, batches, depth, replicas):
     """Each depth named is larger than the last; with it the run gets further, and in the end through."""
     group = math.prod(batches)
     for _ in range(items + 1):
-        graph = reconvergent(items, batches, depth)
+        graph = reconvergent(items, batches, depth, replicas=replicas)
         try:
             report = graph.run(clock="virtual")
         except GraphError as error:
