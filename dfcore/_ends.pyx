@@ -499,7 +499,7 @@ cdef class Input:
         if self.format.kind == OBJECT and values is None:
             readers = [plan.edges[e].context for e in output.edges]
             elsewhere = [context for context in readers if plan.process_of(context) != plan.process_of(output.context)]
-            self.receiver = Receiver(self.memory if copies is None else copies, output.arena, len(elsewhere))
+            self.receiver = Receiver((self.memory, copies), output.arena, len(elsewhere))
             self.receiver.base = NULL if copies is not None else base(memory, 1 + output.context) + <Py_ssize_t>plan.layout.outputs[edge.output].arena
         self.digest_word, self.first_counters = &self.counters.digest, self.counters
         self.ratio, self.taking_turns = edge.batch * edge.decimate, plan.nodes[edge.node].replicas > 1

@@ -131,7 +131,7 @@ cdef class Receiver:
     """One reader of the arena of an output in another process. States: nothing in hand; a record in hand.
 
     Args:
-        memory: keeps what it reads alive: the segments, or the list of copies.
+        memory: keeps what it reads alive: the segments, and the list of copies if there is one.
         arena_bytes, readers: of the output, and how many read it elsewhere.
     """
 
