@@ -17,7 +17,7 @@ from .counters import WRITER_COUNTERS
 from .errors import did_you_mean
 from .histogram import Histogram
 from .memory import Memory
-from .plan import EVERY, EdgePlan, Plan
+from .plan import EVERY, PARAMETER, EdgePlan, Plan
 from .sight import Sight
 from .tell import tell
 
@@ -214,11 +214,13 @@ def _edges(sight: Sight, memory: Memory, told: Sequence[EdgePlan], digests: bool
 
 
 def _sum_of_edges(sight: Sight, edges: Sequence[EdgePlan], reports: Sequence[EdgeReport]) -> EdgeReport:
-    """Every record is written once, by whichever instance, and read by one reading instance."""
+    """Every record is written once, by whichever instance, and read by one reading instance; a parameter's goes to each of them."""
     written = dict(zip([edge.output for edge in edges], reports, strict=True))  # one edge of each ring
     figures = {name: sum(getattr(part, name) for part in reports) for name in ("read", "dropped", "overwritten", "decimated")}
     initial = sum(len(edge.initial) for edge in edges if edge.node == edges[0].node)
     total = initial + sum(part.written - len(edges[0].initial) * (output == edges[0].output) for output, part in written.items())
+    if edges[0].policy == PARAMETER:
+        total = sum(part.written for part in reports)
     return EdgeReport(
         written=total,
         **figures,

@@ -529,3 +529,34 @@ def test_a_record_that_no_replica_can_give_is_a_deadlock(driver):
     join.to(collect())
     with pytest.raises(GraphError, match="emit -> add.a: needed a depth of more than 3"):
         driver.run(graph)
+
+
+@virtual
+@pytest.mark.parametrize("failing", [False, True], ids=["plain", "with tombstones"])
+def test_a_parameter_goes_to_every_instance_and_is_counted_for_each(driver, failing):
+    """L5: of an edge into a parameter of replicas written = read + overwritten + unread, as of that many edges."""
+
+    @router("i8", on_error="skip")
+    def gains(x):
+        if failing and x % 2:
+            raise ValueError(x)
+        return x
+
+    @router("i8")
+    def scaled(x, *, gain: np.int64):
+        return x + 0 * gain
+
+    with Graph() as graph:
+        with driver.at(graph, "a"):
+            source, gain, every = emit(range(20), "i8"), gains(name="gain"), collect(name="every")
+        with driver.at(graph, "b"):
+            work = scaled(name="work", replicas=3)
+        out = collect(name="out")
+    source.to(gain).to(every)
+    gain.to(work["gain"], initial=[7])
+    source.to(work["x"]).to(out)
+    edge = driver.run(graph).edges["gain -> work.gain"]
+    assert list(range(20)) == out.records.tolist()
+    assert 3 * (1 + len(every.records)) == edge.written
+    assert (edge.written, 0, 0) == (edge.read + edge.overwritten + edge.unread, edge.dropped, edge.skipped)
+    assert edge.unread in range(4)
