@@ -17,11 +17,10 @@ from .exposed import expose, stand_for
 from .listing import listing
 from .node import Node
 from .parts import Contents, ours
+from .sentinels import UNSAID
 
 if TYPE_CHECKING:
     from .edge import Target
-
-_UNSAID: Any = object()
 
 
 class Declaration(Contents):
@@ -105,10 +104,10 @@ class Declaration(Contents):
         self,
         name: str,
         *,
-        kind: str = _UNSAID,
-        cpu: Any = _UNSAID,
-        priority: int | None = _UNSAID,
-        spin_us: float = _UNSAID,
+        kind: str = UNSAID,
+        cpu: Any = UNSAID,
+        priority: int | None = UNSAID,
+        spin_us: float = UNSAID,
         **unknown: Any,
     ) -> Context:
         """The context `name`, made at the first call; to be opened with `with`, as often as you like.
@@ -124,7 +123,7 @@ class Declaration(Contents):
         place = caller()
         check_keywords(unknown, CONTEXT_OPTIONS, lambda: f"context {name!r}", place)
         given = {"kind": kind, "cpu": cpu, "priority": priority, "spin_us": spin_us}
-        given = {option: value for option, value in given.items() if value is not _UNSAID}
+        given = {option: value for option, value in given.items() if value is not UNSAID}
         known = self._members.contexts.get(name)
         if known is None:
             self._refuse_change()

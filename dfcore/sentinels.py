@@ -1,6 +1,11 @@
-"""The two answers of `compute` that are no value. Singletons, also behind a pickle: they are compared with `is`."""
+"""What means something only by being itself: the two answers of `compute` that are no value, and an argument that was not given.
+
+Singletons, also behind a pickle: they are compared with `is`.
+"""
 
 from __future__ import annotations
+
+from typing import Any
 
 
 class Sentinel:
@@ -28,3 +33,5 @@ class Sentinel:
 SKIP = Sentinel("SKIP")
 #: Nothing is published, and the node ends.
 STOP = Sentinel("STOP")
+#: An argument that was not given, where None would say something.
+UNSAID: Any = Sentinel("UNSAID")

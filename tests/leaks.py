@@ -51,9 +51,9 @@ def shared_memory(folder: pathlib.Path = SHARED) -> set[str]:
     """The files in /dev/shm that are ours: called after this package, or held by this process or a child of it. What others put
     there meanwhile is not; that nothing here makes any, so that a process that is gone has left none, `tests/house/test_seams.py`
     sees to. Nor are those of JACK servers, to which `tests/contracts/jack.py` sees."""
-    names = {entry.name for entry in folder.iterdir()}
-    ours = {name for name in names if name.startswith("dfcore")} | (held(folder) & names)
-    return {f"{folder / name}" for name in ours if not name.startswith("jack")}
+    names = {entry.name for entry in folder.iterdir() if not entry.name.startswith("jack")}
+    ours = {name for name in names if name.startswith("dfcore")} | (held(folder) & names if names else set())
+    return {f"{folder / name}" for name in ours}
 
 
 def threads() -> set[str]:

@@ -1,4 +1,4 @@
-"""SKIP and STOP are compared with `is`, wherever they went."""
+"""Sentinels are compared with `is`, wherever they went."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import pickle
 
 import pytest
 
-from dfcore.sentinels import SKIP, STOP
+from dfcore.sentinels import SKIP, STOP, UNSAID
 
 
-@pytest.mark.parametrize("sentinel", [SKIP, STOP], ids=repr)
+@pytest.mark.parametrize("sentinel", [SKIP, STOP, UNSAID], ids=repr)
 def test_a_sentinel_is_one_object(sentinel):
     """A pickle or a copy of it is itself."""
     for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
@@ -19,6 +19,6 @@ def test_a_sentinel_is_one_object(sentinel):
 
 
 def test_a_sentinel_says_its_name():
-    """They print as they are written, and `frames.next() or SKIP` works because both are true."""
-    assert ("SKIP", "STOP") == (repr(SKIP), repr(STOP))
+    """Sentinels print as they are written, and `frames.next() or SKIP` works because both are true."""
+    assert ("SKIP", "STOP", "UNSAID") == (repr(SKIP), repr(STOP), repr(UNSAID))
     assert SKIP and STOP and SKIP is not STOP

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import pathlib
+import pydoc
 import re
 import subprocess
 import sys
@@ -58,6 +59,13 @@ def test_every_public_thing_says_what_it_is(module):
             if called and not last.startswith("_") and last not in METHODS and not inspect.getdoc(value):
                 silent.append(label)
     assert [] == silent
+
+
+@pytest.mark.parametrize("module", [dfcore, dfcore.pipes, sim])
+def test_help_shows_no_address(module):
+    """No default in a public signature prints as an object at an address."""
+    shown = {name: pydoc.plaintext.document(getattr(module, name), name) for name in public(module)}
+    assert {} == {name: found[0] for name, text in shown.items() if (found := re.findall(r".* object at 0x.*", text))}
 
 
 def test_one_word_per_concept():
