@@ -136,7 +136,7 @@ class ContextRunner:
         """`close`, in the caller's event loop."""
         for feed, _ in self._feeds:
             feed.told(None)
-            feed.finish("its run is over")
+            feed.cut()
         self._driver.unwatch_files()
         await self._life.close()
         self._scheduler.close_outputs()

@@ -19,9 +19,15 @@ from .clock import World, world_around
 from .params import converted
 from .waiting import Waiters
 
+_END = "end() was called"
+
 
 def _nobody() -> None:
     """No scheduler cares."""
+
+
+class StreamEnded(RuntimeError):
+    """A put that came too late: the run has ended the stream, not the program with `end`."""
 
 
 class Feed:
@@ -39,7 +45,8 @@ class Feed:
         self._values: deque[Any] = deque()
         self._lock = threading.RLock()  # a signal handler may put while its own thread puts
         self._waiters = Waiters()
-        self._closed = ""  # why
+        self._closed = self._do = ""  # why, and what to do about it
+        self._failure: BaseException | None = None
         self._notify: Callable[[], None] = _nobody
 
     def put(self, value: Any, timeout_s: float | None) -> None:
@@ -59,12 +66,26 @@ class Feed:
         if not self._offer(self._checked(value)):
             raise queue.Full(f"{self.name}.put_nowait: needed room, was full with {self.room}; use put, or drop it")
 
-    def finish(self, why: str) -> None:
+    def finish(self, why: str, do: str = "put before") -> None:
         """Nothing more can be put, because of `why`. What was put stays for the emitter. The first reason counts."""
         with self._lock:
-            self._closed = self._closed or why
+            if not self._closed:
+                self._closed, self._do = why, do
             self._notify()
         self._waiters.wake()
+
+    def cut(self) -> None:
+        """Whoever drives it has ended, before the stream did: nothing more can be put."""
+        self.finish("its run is ending", "wait() for the run, which says why")
+
+    def over(self, failure: BaseException | None) -> None:
+        """The run is over, because of `failure` if it has failed; that is the cause of what putting raises from now on."""
+        self._failure = failure
+        self.finish("its run is over")
+
+    def end(self) -> None:
+        """The program has ended the stream."""
+        self.finish(_END)
 
     def told(self, notify: Callable[[], None] | None) -> None:
         """From now on `notify()` is called after every change, by whoever makes it; None: nobody cares any more."""
@@ -87,12 +108,20 @@ class Feed:
     def _offer(self, value: Any) -> bool:
         with self._lock:
             if self._closed:
-                raise RuntimeError(f"{self.name}.put: needed a stream that goes on, was at its end: {self._closed}; put before")
+                raise self._too_late()
             if len(self._values) >= self.room:
                 return False
             self._values.append(value)
             self._notify()
         return True
+
+    def _too_late(self) -> RuntimeError:
+        failed = self._failure is not None
+        why, do = ("its run has failed", "mend that, and start the graph again") if failed else (self._closed, self._do)
+        kind = RuntimeError if self._closed == _END else StreamEnded
+        error = kind(f"{self.name}.put: needed a stream that goes on, was at its end: {why}; {do}")
+        error.__cause__ = self._failure
+        return error
 
     # -- for the emitter ------------------------------------------------------------------------------------------------------
 

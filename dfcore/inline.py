@@ -137,7 +137,7 @@ class Inline:
             self._orders.wake = lambda: None
             for feed, _ in self._scheduler.feeds():
                 feed.told(None)
-                feed.finish("its run is over")
+                feed.cut()
             await self.life.close()
             self._scheduler.close_outputs()
             self._scheduler.detach()

@@ -56,7 +56,8 @@ class emit(Emitter):
 
         Raises:
             DtypeError: it does not fit. RuntimeError: no run is under way, or its stream has ended, or it plays an iterable.
-            Or it is full, and the caller is in the event loop or thread that would have to make room. TimeoutError: there was none.
+            After a run that has failed its
+            failure is the `__cause__`. Or it is full, and the caller is in the event loop or thread that would have to make room. TimeoutError: there was none.
         """
         feed = self._open_feed("put")
         if not self._declared.driven_here():
@@ -78,7 +79,7 @@ class emit(Emitter):
 
     def end(self) -> None:
         """End of stream, behind what was put. A second time is harmless. Raises RuntimeError: no run is under way."""
-        self._open_feed("end").finish("end() was called")
+        self._open_feed("end").end()
 
     def compute(self) -> Iterator[Any]:
         if self.iterable is None:
@@ -111,9 +112,9 @@ class emit(Emitter):
             room = max((plan.edges[edge].depth for edge in output.edges), default=1)
             self._feed = Feed(self.name, output.dtype, room)
 
-    def _run_over(self) -> None:
+    def _run_over(self, failure: BaseException | None) -> None:
         if self._feed is not None:
-            self._feed.finish("its run is over")
+            self._feed.over(failure)
 
     def __getstate__(self) -> dict[str, Any]:
         return {**super().__getstate__(), "_feed": None}
@@ -218,7 +219,7 @@ class collect(Collector):
     def _run_begins(self, plan: Plan, index: int) -> None:
         self._sink = None
 
-    def _run_over(self) -> None:
+    def _run_over(self, failure: BaseException | None) -> None:
         if self._sink is not None:
             self._sink.finish()
 

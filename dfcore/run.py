@@ -332,7 +332,7 @@ class Run:
     def _let_go(self) -> None:
         for node in self.nodes.values():
             if (over := getattr(node, "_run_over", None)) is not None:
-                over()
+                over(self._error if isinstance(self._error, DfcoreError) else None)
         self._settings.end()
         self.values.clear()
         self.seen.end(self._leave)

@@ -1,6 +1,7 @@
 """A graph under way while a block is executed.
 
-Law: leaving the block is `stop` and `wait`; what the body raised comes first, and a run that fails under the body ends it.
+Laws: leaving the block is `stop` and `wait`; what the body raised comes first, except that putting was refused because the run
+failed: then the failure does. A run that fails under an async body ends it.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from .errors import told
+from .feed import StreamEnded
 from .run import Run
 from .stats import Report
 
@@ -35,9 +37,13 @@ class Running:
         try:
             self._run.wait()
         except BaseException as failure:
-            if error is None or isinstance(error, KeyboardInterrupt):
+            if error is None or isinstance(error, KeyboardInterrupt | StreamEnded):
                 raise
-            error.add_note(f"and the run of graph {self.graph.name} has failed: {told(failure)}")  # what the body raised comes first
+            self._note(error, failure)
+
+    def _note(self, error: BaseException, failure: BaseException) -> None:
+        """What the body raised comes first, and tells of the run too."""
+        error.add_note(f"and the run of graph {self.graph.name} has failed: {told(failure)}")
 
     async def __aenter__(self) -> Graph:
         self._run = self._begin()
@@ -66,7 +72,9 @@ class Running:
             task = asyncio.current_task()
             if task is not None:
                 task.uncancel()
-        if error is None or failed:
+        if error is None or failed or isinstance(error, StreamEnded):
             await self._task
         else:
             await asyncio.wait([self._task])
+            if not self._task.cancelled() and (failure := self._task.exception()) is not None:
+                self._note(error, failure)
