@@ -397,9 +397,17 @@ class Header:
         return f"Header(seq={self.seq}, publish_ns={self.publish_ns}, origin_ns={self.origin_ns})"
 
 
+#: What to do instead of assigning to a name that every node has.
+cdef dict INSTEAD = {
+    "output": "return the value, or write `self.output[...] = value`; give an attribute of your own another name",
+    "meta": 'write `self.meta["key"] = value` or `self.meta.update(...)`; give an attribute of your own another name',
+}
+
+
 def _taken(node, name):
     """The error for assigning to a name that every node has."""
-    return AttributeError(f"{type(node).__name__}.{name}: needed a name of its own, was `{name}`, which every node has; rename it")
+    do = INSTEAD.get(name, "rename it")
+    return AttributeError(f"{type(node).__name__}.{name}: needed a name of its own, was `{name}`, which every node has; {do}")
 
 
 cdef class Live:

@@ -19,6 +19,7 @@ cimport cython
 from cpython.buffer cimport PyBUF_RECORDS_RO, PyBUF_SIMPLE, PyBuffer_FillInfo, PyBuffer_Release, PyObject_GetBuffer
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from cpython.dict cimport PyDict_GetItem
+from cpython.exc cimport PyErr_Clear, PyErr_ExceptionMatches
 from cpython.float cimport PyFloat_Check
 from cpython.list cimport PyList_GET_ITEM
 from cpython.long cimport PyLong_CheckExact
@@ -33,6 +34,10 @@ from collections.abc import Mapping
 from dfcore import dtypes, values
 from dfcore._scalar cimport characters_of, code_of, load_scalar, python_value, store_scalar
 from dfcore.errors import DtypeError
+
+cdef extern from "Python.h":
+    int generic_set "PyObject_GenericSetAttr" (object thing, object name, object value) noexcept
+    PyObject *PyType_Lookup "_PyType_Lookup" (PyTypeObject *type, object name) noexcept
 
 cdef extern from "_digest.h" nogil:
     uint64_t df_digest(const char *data, size_t size, uint64_t h)
@@ -520,6 +525,20 @@ cdef object read_only(Record record):
     return TypeError(f"`{name}` is an input, read-only; use `.copy()`")
 
 
+def fields_told(Record record, str name):
+    """What fields there are, where `name` is none."""
+    names = record.format.names
+    return f"`{record.where()}` has the fields {', '.join(names)}, not {values.unknown_field(name, names)}"
+
+
+cdef int not_set(Record record, object name) except -1:
+    """Let the error of setting an attribute stand; but if there is no such field, say which there are."""
+    if not PyErr_ExceptionMatches(AttributeError) or PyType_Lookup(Py_TYPE(record), name) != NULL:
+        return -1
+    PyErr_Clear()
+    raise AttributeError(fields_told(record, name))
+
+
 cdef object plain(object value):
     """An operand as NumPy takes it."""
     return (<Record>value).vector_of() if isinstance(value, Record) else value
@@ -679,10 +698,13 @@ cdef class Record:
         else:
             raise self.no_field(key)
 
+    def __setattr__(self, name, value):
+        if generic_set(self, name, value) < 0:
+            not_set(self, name)
+
     cdef object no_field(self, object key):
         if isinstance(key, str):
-            names = self.format.names
-            return KeyError(f"`{self.where()}` has the fields {', '.join(names)}, not {values.unknown_field(key, names)}")
+            return KeyError(fields_told(self, key))
         return TypeError(f"`{self.where()}`: needed the name of a field, was {values.was(key)}; use `.vector` for positions")
 
     def __richcmp__(self, other, int op):
@@ -816,17 +838,27 @@ def record(dtype, value=None, **fields):
     """
     cdef Format format = Format.of(dtype)
     cdef Record made
-    cdef Slot slot
     if format.kind != STRUCTURED:
         raise DtypeError(f"record: needed a structured dtype, was {dtypes.describe(format.dtype)}; name its fields")
-    slot = private_slot(format.itemsize)
-    made = new_record(format, slot, slot.data, "record", None, None)
+    made = made_of(format, "record")
     if value is not None:
         made[...] = value
     for name, field in fields.items():
         if name not in format.by_name:
             raise no_such(format, "record", name)
         made[name] = field
+    return made
+
+
+cdef Record made_of(Format format, str end):
+    cdef Slot slot = private_slot(format.itemsize)
+    return new_record(format, slot, slot.data, end, None, None)
+
+
+def record_at(dtype, value, str where):
+    """`value` as an own record; the error if it does not fit calls it `where`. `dtype` is structured."""
+    cdef Record made = made_of(Format.of(dtype), where)
+    made[...] = value
     return made
 
 

@@ -19,6 +19,7 @@ import inspect
 from cpython.ref cimport Py_DECREF, PyObject
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
+from ._record import Record, fields_told
 from .errors import DfcoreError, NodeFailed, RecordLost, Stopped, told
 from .sentinels import SKIP, STOP
 
@@ -110,6 +111,8 @@ cdef dict MEANWHILE = {
 
 cdef tuple _meanwhile(error):
     """The engine's own note in `error`, if it made one, and its advice."""
+    if isinstance(error, AttributeError) and isinstance(error.obj, Record):
+        return "", f"; {fields_told(error.obj, error.name)}"
     for note in getattr(error, "__notes__", ()):
         if isinstance(note, str) and note in MEANWHILE:
             return f"{note} ", f"; {MEANWHILE[note]}"
@@ -1255,8 +1258,9 @@ cdef class Scheduler(Table):
         seq = holds.get(input) if input else next(iter(holds.values()), None)
         inputs = "".join([f", {name} seq {number}" for name, number in holds.items()])
         meanwhile, advice = _meanwhile(error)
+        tried = f", tried {cell.on_error.attempt + 1} times" if cell.on_error is not None and cell.on_error.attempt else ""
         return NodeFailed(
             f"{cell.name}: {cell.method} raised {told(error)} {meanwhile}"
-            f"(firing {cell.firing}, t = {self.now_ns / 1e9:.6f} s{inputs}){advice}",
+            f"(firing {cell.firing}{tried}, t = {self.now_ns / 1e9:.6f} s{inputs}){advice}",
             node=cell.name, input=input, seq=seq, firing=cell.firing, method=cell.method,
         )

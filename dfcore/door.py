@@ -236,7 +236,7 @@ class Graph(Declaration):
         if self._run is not None and (so_far := self._run.seen.report_so_far()) is not None:
             return so_far
         if self.report is None:
-            raise RuntimeError(f"graph {self.name}.stats: needed a run, was none")
+            raise RuntimeError(f"graph {self.name}.stats: needed a run, was none; call run() or start() first")
         return self.report
 
     @property

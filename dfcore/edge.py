@@ -7,6 +7,7 @@ edge always joins two nodes: a graph that is connected like a node stands for en
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -171,6 +172,13 @@ def connect_all(node: Any, sources: tuple[Any, ...], named: dict[str, Any]) -> A
     for name, end in ends.items():
         connect(named[name], end, {})
     return node
+
+
+def refuse_sources(name: str, given: Collection[Any]) -> None:
+    """Raise TypeError: the class of a node was called as if it were one of its nodes, with what it shall be connected to."""
+    shown = ", ".join(repr(value) for value in given)
+    do = f"make the node first: {name}()(...)" if any(map(is_end, given)) else "write each with its name"
+    raise TypeError(f"{name}: needed options by name, was called with {shown}; {do}")
 
 
 def _as_end(value: Any, side: str, place: tuple[str, int]) -> End:

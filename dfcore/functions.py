@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from .declared import NODE_OPTIONS, check_keywords
+from .edge import is_end
 from .errors import GraphError, Problem, caller
 from .node import Collector, Emitter, Node, Router
 
@@ -51,7 +52,8 @@ def _decorator(role: type[Node], dtype: Any, outputs: Any, options: dict[str, An
 
 
 def _node_class(role: type[Node], function: Callable[..., Any], dtype: Any, outputs: Any, options: dict[str, Any]) -> type[Any]:
-    def __init__(self: Node, **keywords: Any) -> None:
+    def __init__(self: Node, *sources: Any, **keywords: Any) -> None:
+        self._refuse_sources((*sources, *filter(is_end, keywords.values())))
         self._describe(dtype, outputs, {**options, **keywords})
 
     name = getattr(function, "__name__", type(function).__name__)

@@ -14,7 +14,7 @@ import numpy as np
 
 from ._cell import Live
 from .declared import NODE_OPTIONS, Declared, check_keywords, enrol, forget
-from .edge import End, connect, connect_all, is_end
+from .edge import End, connect, connect_all, is_end, refuse_sources
 from .errors import GraphError, Problem, caller
 from .params import Params
 from .plan import ALL
@@ -219,6 +219,12 @@ class Node(Live):
 
     def __repr__(self) -> str:
         return f"<{self._role or 'node'} {self.name}>"
+
+    def _refuse_sources(self, given: tuple[Any, ...]) -> None:
+        """Raise TypeError if its class was called with sources, as only a node is."""
+        if given:
+            forget(self._declared)
+            refuse_sources(type(self).__name__, given)
 
     def _describe(self, dtype: Any, outputs: Any, keywords: dict[str, Any]) -> None:
         self._declared.refuse_change()

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from . import dtypes
-from ._record import record
+from ._record import record_at
 from .errors import DtypeError, GraphError, Problem, caller, did_you_mean
 from .signature import ParameterSpec, out_of_bounds
 from .values import fit as fit_value
@@ -169,7 +169,7 @@ def converted(value: Any, dtype: np.dtype[Any], where: str) -> Any:
     if kind == "object":
         return value
     if kind == "structured":
-        return record(dtype, value)
+        return record_at(dtype, value, where)
     found = fit_value(value, dtype.base, dtype.shape, where)
     if kind == "array":
         return _frozen(found)

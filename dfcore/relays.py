@@ -26,7 +26,8 @@ class merge(Router):
 
     _fires = ANY
 
-    def __init__(self, **options: Any):
+    def __init__(self, *sources: Any, **options: Any):
+        self._refuse_sources(sources)
         super().__init__(**options)
 
     def compute(self, *values: Any) -> Any:
@@ -48,7 +49,8 @@ class share(Router):
 
     _fires = ONE
 
-    def __init__(self, **options: Any):
+    def __init__(self, *sources: Any, **options: Any):
+        self._refuse_sources(sources)
         super().__init__(**options)
 
     def compute(self, value: Any) -> Any:

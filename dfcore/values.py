@@ -183,4 +183,6 @@ def _advice(value: Any, dtype: np.dtype[Any], shape: tuple[int, ...]) -> str:
         return "it is out of range"
     if shape and isinstance(value, (int, float, complex)):
         return "a number is never spread over an array"
+    if dtype.kind in "biufc" and isinstance(value, (str, bytes)):
+        return "text is never read as a number, convert it"
     return ""

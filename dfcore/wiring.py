@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from . import dtypes
-from .declared import EDGE_OPTIONS, Declared
+from .declared import EDGE_OPTIONS, ERROR_OUTPUT, Declared
 from .edge import Edge, input_names
 from .errors import DtypeError, Problem, did_you_mean
 from .exposed import outside_name
@@ -130,6 +130,10 @@ def _find_output(edge: Edge, problems: list[Problem]) -> str | None:
     names = list(book.outputs)
     if name in book.published:
         return name
+    if name == ERROR_OUTPUT:
+        found = f'`{name}`, which on_error="emit" adds'
+        problems.append(edge.problem("unknown-output", f"an output of `{book.name}`", found, f'give {book.name} on_error="emit"'))
+        return None
     if not names:
         if book.role == "collector":
             problems.append(edge.problem("source", "a node with outputs", f"the Collector `{book.name}`", "turn the edge round"))
@@ -193,9 +197,10 @@ def _check_dtype(item: Wire) -> Iterator[Problem]:
     needed = item.target.passed_dtype() if item.target.passes_on else spec.dtype and dtypes.stored(spec.dtype)
     if needed is None or needed == found:
         return
-    lines = "".join(f"\n       {line}" for line in dtypes.difference(needed, found).splitlines())
     what = f"dtype {dtypes.describe(needed)} of `{item.target.name}.{spec.name}`"
-    yield edge.problem("dtype", what, f"{dtypes.describe(found)} of `{edge.source_name}`:{lines}\n    ", "make the two agree")
+    fields = "; ".join(dtypes.difference(needed, found).splitlines())
+    do = f"make the two agree ({fields})" if needed.names and found.names else "make the two agree"
+    yield edge.problem("dtype", what, f"{dtypes.describe(found)} of `{edge.source_name}`", do)
 
 
 def _check_options(edge: Edge) -> Iterator[Problem]:

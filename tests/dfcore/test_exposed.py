@@ -367,7 +367,7 @@ def test_a_part_does_not_run_by_itself():
     with Graph("cell"), Graph("arm") as arm:
         emit([1.0], "f8").to(collect())
     for run in (arm.run, arm.start, arm.plan):
-        fails("graph arm: needed an outermost graph to run, was a part of graph `cell`; run `cell`, or make it outside: with top_graph()", run)
+        fails("graph arm: needed an outermost graph to run, was a part of graph `cell`; run `cell`, or make it inside `with top_graph():`", run)
 
 
 def test_a_graph_is_not_added_to_itself():

@@ -389,3 +389,16 @@ def test_a_thread_of_another_time_may_not_put():
         source.end()
         graph.wait()
     assert "needed a thread of the time in which the graph runs" in errors[0]
+
+
+@pytest.mark.parametrize(("value", "says"), [
+    ({"x": 1.0}, "emit: needed the fields x, n, was without n"),
+    ({"x": "a", "n": 1}, "emit.x: needed f8, was str 'a'; text is never read as a number, convert it"),
+    (None, "emit: needed a record <x:f8, n:i4>, was None"),
+])  # fmt: skip
+def test_a_record_that_does_not_fit_is_an_error_of_the_emitter(value, says):
+    """Which is named, with the field; nothing is no record of zeros."""
+    graph, source, out = fed(INLINE, POINT)
+    with graph.running(), pytest.raises(DtypeError, match=says):
+        source.put(value)
+    assert 0 == len(out)

@@ -9,6 +9,7 @@ import cloudpickle
 import numpy as np
 import pytest
 
+from dfcore import Graph
 from dfcore.errors import GraphError
 from dfcore.functions import collector, emitter, router
 from dfcore.node import Collector, Emitter, Router
@@ -129,3 +130,15 @@ def test_nodes_of_functions_can_be_pickled():
 
     node = cloudpickle.loads(cloudpickle.dumps(local(name="seven")))
     assert (14.0, "seven", "plain") == (node._compute()(2.0), node.name, node._style)
+
+
+def test_a_class_is_not_connected():
+    """Calling it with sources, or with anything by position, says to make the node first; nothing of the attempt is left."""
+    with Graph() as graph:
+        source = noise()
+        for build in (lambda: scale(source), lambda: scale(source["output"]), lambda: scale(x=source)):
+            with pytest.raises(TypeError, match=r"scale: needed options by name, was called with .*; make the node first: scale\(\)\(\.\.\.\)"):
+                build()
+        with pytest.raises(TypeError, match=r"scale: needed options by name, was called with 3.0; write each with its name"):
+            scale(3.0)
+    assert [source] == graph.nodes

@@ -86,7 +86,9 @@ def test_unknown_names_are_said():
     assert "`record`: needed the name of a field, was int 0; use `.vector` for positions" == failing(lambda: r[0], TypeError)
     assert "needed the name of a field" in failing(lambda: r[:], TypeError)
     assert "thata" in failing(lambda: r.thata, AttributeError)
-    assert "thata" in failing(lambda: setattr(r, "thata", 1.0), AttributeError)
+    says = "`record` has the fields x, v, theta, omega, not `thata` (did you mean `theta`?)"
+    assert says == failing(lambda: setattr(r, "thata", 1.0), AttributeError)
+    assert "not writable" in failing(lambda: setattr(r, "array", 1.0), AttributeError)
     assert "x: a field cannot be deleted" == failing(lambda: delattr(r, "x"), TypeError)
 
 

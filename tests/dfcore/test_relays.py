@@ -345,3 +345,13 @@ def test_a_share_gives_a_tombstone_to_one_reader_too():
     report = graph.run(clock="virtual")
     assert [[0, 2, 4, 6], [1, 5, 7]] == [out.records.tolist() for out in outs]
     assert [(4, 0), (3, 1)] == [(edge.read, edge.skipped) for name, edge in report.edges.items() if name.startswith("share")]
+
+
+@pytest.mark.parametrize("relay", [merge, share])
+def test_a_relay_is_made_before_it_is_connected(relay):
+    """Its class takes no sources, and says how to connect them."""
+    with Graph() as graph:
+        source = emit([1], "i8")
+        with pytest.raises(TypeError, match=rf"{relay.__name__}: .*; make the node first: {relay.__name__}\(\)\(\.\.\.\)"):
+            relay(source)
+    assert [source] == graph.nodes

@@ -310,6 +310,6 @@ def test_record_takes_values_and_fields():
     assert "record: needed the fields x, v, theta, omega, was also `omga` (did you mean `omega`?)" == failing(
         lambda: record(STATE, omga=1)
     )
-    assert "record.x: needed f8, was str 'a'" == failing(lambda: record(STATE, x="a"))
+    assert "record.x: needed f8, was str 'a'; text is never read as a number, convert it" == failing(lambda: record(STATE, x="a"))
     assert "record: needed a structured dtype, was f8; name its fields" == failing(lambda: record("f8"))
     assert failing(lambda: record(None)).startswith("dtype: needed what np.dtype accepts")

@@ -16,6 +16,7 @@ from dfcore.signature import Bounds
 from dfcore.wiring import default_depth
 
 STATE = np.dtype([("x", "f8"), ("v", "f8"), ("t", "u4")], align=True)
+TEXT = "text is never read as a number, convert it"
 OTHER = np.dtype([("x", "f4"), ("t", "u4"), ("w", "f8")], align=True)
 
 
@@ -87,6 +88,10 @@ def found(graph):
 @pytest.mark.parametrize(
     ("build", "expected"),
     [
+        (
+            lambda a, b, s: a["error"].to(b),
+            'noise.error -> scale: needed an output of `noise`, was `error`, which on_error="emit" adds; give noise on_error="emit".',
+        ),
         (lambda a, b, s: a["out"].to(b), "noise.out -> scale: needed an output of `noise`, was `out`; did you mean `output`?"),
         (lambda a, b, s: s["c"].to(b), "split.c -> scale: needed an output of `split`, was `c`; choose from `a`, `b`."),
         (lambda a, b, s: s.to(b), 'split -> scale: needed one output, was `split`, which has 2; choose one of ["a"], ["b"].'),
@@ -174,11 +179,8 @@ def test_dtypes_are_compared_field_by_field():
         noise().to(observer()["need"])
         sensor().to(graph["observer"])
     expected = """\
-sensor -> observer: needed dtype <x:f8, v:f8, t:u4> of `observer.state`, was <x:f4, t:u4, w:f8> of `sensor`:
-       x: needed f8, was f4
-       v: needed f8, is missing
-       w: not needed, was f8
-    ; make the two agree."""
+sensor -> observer: needed dtype <x:f8, v:f8, t:u4> of `observer.state`, was <x:f4, t:u4, w:f8> of `sensor`; make the two agree \
+(x: needed f8, was f4; v: needed f8, is missing; w: not needed, was f8)."""
     assert [expected] == found(graph)
 
 
@@ -194,10 +196,7 @@ def test_a_parameter_takes_its_own_dtype():
         one.to(two["limit"])
         one.to(two["path"])
     expected = [
-        (
-            "noise -> count.limit: needed dtype i8 of `count.limit`, was f8 of `noise`:\n       dtype: needed i8, was f8\n"
-            "    ; make the two agree."
-        ),
+        "noise -> count.limit: needed dtype i8 of `count.limit`, was f8 of `noise`; make the two agree.",
         (
             "noise -> count.path: needed a parameter that may change, was `path='file'`, which is fixed while running; "
             "give it a number as default, or none."
@@ -244,7 +243,7 @@ def test_objects_may_stay_in_a_process():
         ({"on_stale": "stop", "max_age_s": 1}, 'needed on_stale "safe" or "skip" or "error", was \'stop\'; choose one.'),
         ({"on_stale": "safe", "max_age_s": 1}, 'needed a method `safe` of `log` for on_stale="safe", was none; define it in log.'),
         ({"initial": 0.0}, "needed initial as a list of records, was 0.0; write initial=[0.0]."),
-        ({"initial": ["a"]}, "needed initial records that fit, was initial[0]: needed f8, was str 'a'."),
+        ({"initial": ["a"]}, f"needed initial records that fit, was initial[0]: needed f8, was str 'a'; {TEXT}."),
         ({"initial": [1.0, (1.0, 2.0)]}, "needed initial records that fit, was initial[1]: needed f8, was a tuple of 2."),
     ],
 )  # fmt: skip
@@ -275,7 +274,7 @@ def test_a_parameter_takes_no_option_but_initial(options):
             [11.0],
             "needed initial records that fit, was initial[0]: needed a value of at most 10, was 11.0; stay within its bounds.",
         ),
-        (["x"], "needed initial records that fit, was initial[0]: needed f8, was str 'x'."),
+        (["x"], f"needed initial records that fit, was initial[0]: needed f8, was str 'x'; {TEXT}."),
     ],
 )
 def test_the_first_value_of_a_parameter_is_checked(initial, says):
@@ -307,7 +306,7 @@ def test_a_starting_value_fits_what_the_edge_brings():
         node = strict(need="x")
         noise().to(node)
         noise().to(node["need"])
-    assert ["noise_2 -> strict.need: needed a starting value that fits, was `need`: needed f8, was str 'x'."] == found(graph)
+    assert [f"noise_2 -> strict.need: needed a starting value that fits, was `need`: needed f8, was str 'x'; {TEXT}."] == found(graph)
 
 
 def test_bounds_are_for_numbers():
