@@ -304,8 +304,9 @@ cdef class Driver:
         return self._take_files()
 
     cdef void _report_rest(self) noexcept:
-        """Going to sleep with a node that waits for room: the supervisor looks for a deadlock if it asked to (RULES 22)."""
-        if df_hear(&self.line[WATCH]) and self.scheduler.blocked():
+        """Going to sleep with a node that waits for room, or that may never fire again: the supervisor looks for a deadlock if it
+        asked to (RULES 22)."""
+        if df_hear(&self.line[WATCH]) and (self.scheduler.blocked() or self.scheduler.deserted()):
             df_tell(&self.line[WATCH], 0)
             df_ring_bell_always(self.supervisor)
 

@@ -25,6 +25,7 @@ cdef class Scheduler(Table):
     cdef PyObject *current       # whose code, or whose turn, it was last: for messages
     cdef int pick(self, int64_t now_ns) except -2
     cdef bint blocked(self) noexcept
+    cdef bint deserted(self) noexcept
     cdef int poll_words(self) except -1
     cdef int pay(self, bint all) noexcept
     cdef int64_t sweep(self, int64_t now_ns) except? -2
@@ -50,6 +51,7 @@ cdef class Scheduler(Table):
     cdef int fire_plain(self, Cell cell) except -1
     cdef int launch_firing(self, Cell cell) except -1
     cdef int begin(self, Cell cell) except -1
+    cdef int _count_last_wait(self, Cell cell) except -1
     cdef int pace_grid(self, Cell cell) except -1
     cdef int resume(self, Cell cell) except -1
     cdef int settle(self, Cell cell, object result) except -1

@@ -47,9 +47,11 @@ from dfcore._parameters cimport ParameterInput
 from dfcore._plain cimport plain_ready
 from dfcore._ring cimport (
     DF_CLOSING,
+    DF_OPEN,
     DF_TOMBSTONE,
     DF_WAIT,
     df_all_gone,
+    df_end_word,
     df_ended,
     df_full_end,
     df_has_room,
@@ -310,6 +312,26 @@ cdef class Scheduler(Table):
         cdef int position
         for position in range(self.count):
             if (<Cell>self.table[position]).counters.blocked_edge:
+                return True
+        return False
+
+    cdef bint deserted(self) noexcept:
+        """Whether a node of a loop waits while the run stops, or after a stream from outside its loop has ended.
+
+        Then the loop may have lost a record that would keep it going, and nobody waits for room.
+        """
+        cdef int position, i
+        cdef bint looped, over
+        cdef Cell cell
+        for position in range(self.count):
+            cell = <Cell>self.table[position]
+            looped, over = False, self.stopping
+            for i in range(0 if cell.ended or cell.busy else cell.ninputs):
+                if (<Input>cell.inputs[i]).feedback:
+                    looped = True
+                else:
+                    over = over or df_end_word(&(<Input>cell.inputs[i]).reader) != DF_OPEN
+            if looped and over:
                 return True
         return False
 
@@ -811,6 +833,15 @@ cdef class Scheduler(Table):
         elif not cell.emitter:
             cell.counters.wait_input_ticks += self.ticks - cell.last_ticks
 
+    cdef int _count_last_wait(self, Cell cell) except -1:
+        """What the time since its last firing was spent on, of a node that fires no more."""
+        cdef uint64_t waited = (df_ticks() if self.ticking else <uint64_t>self.time()) - cell.last_ticks
+        if cell.waited_room or cell.counters.blocked_edge:
+            cell.counters.wait_room_ticks += waited
+        elif not cell.emitter:
+            cell.counters.wait_input_ticks += waited
+        return 0
+
     cdef int pace_grid(self, Cell cell) except -1:
         """Count lateness and find the next grid point: absolute, so nothing drifts."""
         cdef uint64_t next = cell.grid + 1, after
@@ -1196,6 +1227,8 @@ cdef class Scheduler(Table):
         cdef int i
         cdef Input end
         cdef ParameterInput parameter
+        if not cell.flushing:
+            self._count_last_wait(cell)
         cell.ended, cell.flushing, cell.iterator = True, False, None
         cell.counters.state, cell.counters.in_flight = ENDED, 0
         cell.counters.waiting_edge = cell.counters.blocked_edge = cell.counters.suspended = 0

@@ -47,6 +47,18 @@ class Look:
         self._wanted = {output.index: sight.wanted(output.index) for output in self.plan.outputs if output.arena}
         self.state = (self._wanted, self._words, self._buffered, self._nodes)
 
+    @property
+    def deserted(self) -> bool:
+        """Whether a node of a loop waits while the run stops, or after a stream from outside its loop has ended."""
+        return any(map(self._deserted, self.plan.nodes))
+
+    def _deserted(self, node: NodePlan) -> bool:
+        if self._nodes[node.index]["state"] != RUNNING or self._nodes[node.index]["in_flight"]:
+            return False
+        edges = [self.plan.edges[index] for index in node.inputs]
+        outside = [self._words[edge.index].closed for edge in edges if not edge.feedback]
+        return len(outside) < len(edges) and (self._stopping or any(outside))
+
     # -- who can go on --------------------------------------------------------------------------------------------------------
 
     def waits(self, node: NodePlan) -> list[Wait]:

@@ -284,7 +284,7 @@ def _edge(sight: Sight, memory: Memory, index: int, digests: bool) -> EdgeReport
         decimated=decimated,
         unread=unread,
         skipped=0 if edge.own else skipped,
-        high_water=int(counters["high_water"]),
+        high_water=max(int(counters["high_water"]), unread),  # what was never taken was never measured
         digest=f"{int(counters['digest']):016x}" if digested else None,
         age_ns=Histogram.of(counters["age"]),
     )

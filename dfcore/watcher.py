@@ -270,7 +270,7 @@ class Watcher:
     # -- deadlock -------------------------------------------------------------------------------------------------------------
 
     def _look(self) -> None:
-        """Search for a deadlock, and come back while a node waits for room: the last ring may have come before the last wait."""
+        """Search for a deadlock, and come back while there may be one: the last ring may have come before the last wait."""
         run, began_ns = self._run, real_now_ns()
         self._look_ns = None
         if run.line.state not in (GO, STOP):
@@ -284,7 +284,7 @@ class Watcher:
             run.fail(real_now_ns(), GraphError(problem))
             return
         seen = Look(Sight(run.plan, run.memory), stopping)
-        if seen.blocked:
+        if seen.blocked or seen.deserted:
             moved = seen.state != self._seen
             self._delay_ns = LOOK_MOVING_NS if moved else min(2 * self._delay_ns, LOOK_MOST_NS)
             now_ns = real_now_ns()

@@ -2,7 +2,7 @@
 
 import pytest
 
-from dfcore import STOP, DfcoreError, Graph, GraphError, Router, collect, emit, router
+from dfcore import SKIP, STOP, DfcoreError, Graph, GraphError, Router, collect, emit, router
 
 
 @router("i8")
@@ -121,3 +121,25 @@ def test_a30_the_depth_it_asked_for_is_enough(driver):
     assert [sum(range(100))] == out.records.tolist()
     assert 1 == report.nodes["c"].firings
     assert 99 == report.edges["a -> c.y"].unread
+
+
+@pytest.mark.parametrize("kept_open", [False, True], ids=["the stream ends", "stop"])
+def test_a30_a_loop_that_lost_its_record_is_an_error(driver, kept_open):
+    """A node that skips once in a loop waits for ever for what only it can write: found when the others have ended, or at `stop`."""
+
+    @router("i8")
+    def skips(x, previous):
+        return SKIP if x == 3 else x + previous
+
+    with Graph() as graph:
+        with driver.at(graph, "io"):
+            numbers = emit(range(8), "i8")
+        with driver.at(graph, "loop"):
+            summed, out = skips(name="summed"), collect()
+    numbers.to(summed["x"], depth=16)
+    summed.to(summed["previous"], initial=[0])
+    summed.to(out)
+    if kept_open:
+        emit(dtype="i8", name="open").to(collect())
+    with pytest.raises(GraphError, match="summed -> summed.previous: needed a record, was empty, and nobody can write one"):
+        driver.run(graph, **({"duration_s": 0.2} if kept_open else {}))

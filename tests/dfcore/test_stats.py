@@ -1,12 +1,13 @@
 """The report: every record accounted for, from the words of the rings alone."""
 
+import asyncio
 import json
 import pickle
 
 import numpy as np
 import pytest
 
-from dfcore import Collector, Emitter, Graph
+from dfcore import STOP, Collector, Emitter, Graph, collect, emit, router
 from dfcore.compiler import compile
 from dfcore.counters import EDGE_COUNTERS, NODE_COUNTERS, WRITER_COUNTERS, bucket
 from dfcore.memory import Memory
@@ -254,3 +255,30 @@ def test_counters_of_a_report_are_numbers_of_python():
 def test_repr_is_one_line():
     """At a prompt a report says what it is of; its tables are for `print`."""
     assert "<report of bench: finished after 2.000 s, 2 nodes, 1 edge>" == repr(Bench().report())
+
+
+@pytest.mark.parametrize("clock", ["virtual", "real"])
+def test_a_node_that_waits_to_the_end_has_waited(clock):
+    """What never came to be shows: the wait for an input and for room counts up to the end, and unread records as high water."""
+
+    @router("i8")
+    def add(a, b):
+        return a + b
+
+    class Never(Emitter):
+        def __init__(self):
+            super().__init__("i8")
+
+        async def compute(self):
+            await asyncio.sleep(0.2)
+            return STOP
+
+    with Graph("stuck") as graph:
+        numbers, never, both = emit(range(100), "i8", name="numbers"), Never(), add()
+    numbers.to(both["a"], depth=4)
+    never.to(both["b"])
+    both.to(collect())
+    report = graph.run(clock=clock)
+    assert report.nodes["add"].wait_input_s > 0.19
+    assert report.nodes["numbers"].wait_room_s > 0.19
+    assert 4 == report.edges["numbers -> add.a"].high_water

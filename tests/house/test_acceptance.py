@@ -59,7 +59,7 @@ ROWS = {
         test_a29_eight_replicas_keep_the_order test_a29_eight_replicas_keep_the_order_of_what_they_let_pass
         test_a29_never_more_than_eight_replicas_in_flight
         test_a29_eight_workers_keep_the_order test_a29_filter_and_flatten_between_save_and_load"""),
-    "A30": (EVERYWHERE, "test_a30_a_deadlock_of_full_edges_is_an_error test_a30_the_depth_it_asked_for_is_enough"),
+    "A30": (EVERYWHERE, "test_a30_a_deadlock_of_full_edges_is_an_error test_a30_the_depth_it_asked_for_is_enough test_a30_a_loop_that_lost_its_record_is_an_error"),
     "A31": (EVERYWHERE, "test_a31_an_idle_graph_uses_no_cpu test_a31_ctrl_c_drains_and_exits"),
     "A32": ("", "test_a32_a_microphone_is_recorded_in_batches_from_a_trigger_on"),  # in a world
 }  # fmt: skip
