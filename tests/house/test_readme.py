@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import os
 import pathlib
 import re
@@ -12,8 +13,9 @@ import tomllib
 
 import pytest
 
-from dfcore import Emitter
+from dfcore import Emitter, Graph, collect, emit
 from dfcore.declared import EDGE_OPTIONS, NODE_OPTIONS
+from dfcore.graph import CONTEXT_OPTIONS
 from dfcore.node import METHODS
 from tests.programs import ENVIRONMENT
 
@@ -29,7 +31,7 @@ def blocks(language: str, page: str = README) -> list[str]:
 
 def headings(path: pathlib.Path) -> list[str]:
     """What a link calls the headings of a page."""
-    return [text.lower().replace(" ", "-") for text in re.findall(r"^#+ (.*)", path.read_text(), re.MULTILINE)]
+    return [text.lower().replace(" ", "-").replace("`", "") for text in re.findall(r"^#+ (.*)", path.read_text(), re.MULTILINE)]
 
 
 PROGRAMS = [
@@ -85,15 +87,45 @@ def test_what_a_page_points_to_is_there(path):
     """Every relative link and image leads to a file, and to a heading of it where it names one."""
     targets = [link.partition("#") for link in re.findall(r"\]\(([^):]+)\)", path.read_text())]
     assert [] == [file for file, _, _ in targets if not (path.parent / file).exists()]
-    assert [] == [heading for file, _, heading in targets if heading and heading not in headings(path.parent / file)]
+    pages = [(path.parent / file if file else path, heading) for file, _, heading in targets if heading]
+    assert [] == [heading for page, heading in pages if heading not in headings(page)]
 
 
-@pytest.mark.parametrize(("told", "names"), [(Emitter.options, NODE_OPTIONS), (Emitter.to, EDGE_OPTIONS), (Emitter, METHODS)])
+def test_sound_has_an_extra():
+    """The README's fourth command brings what the examples with sound need into the first one's environment: the extra `audio`."""
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    command = blocks("sh")[3]
+    assert [command.split()[5]] == [re.split(r"[>]", requirement)[0] for requirement in extras["audio"]]
+    assert blocks("sh")[0].split()[3] == command.split("/")[0] == ".venv"
+    assert (ROOT / command.split()[-1]).exists()
+
+
+TOLD = [
+    (Emitter.options, NODE_OPTIONS),
+    (Emitter.to, EDGE_OPTIONS),
+    (Emitter, METHODS),
+    (Graph.context, CONTEXT_OPTIONS),
+    (Graph.run, [name for name in inspect.signature(Graph.run).parameters if name != "self"]),
+]
+
+
+@pytest.mark.parametrize(("told", "names"), TOLD, ids=lambda value: getattr(value, "__qualname__", ""))
 def test_every_option_and_method_is_described(told, names):
     """`help()` describes each option and each method, and the page on graphs has a row for it."""
     text, page = told.__doc__, (ROOT / "docs" / "graphs.md").read_text()
     assert [] == [name for name in names if not re.search(rf"^ +(\* `)?{name}[:(]", text, re.MULTILINE)]
     assert [] == [name for name in names if not re.search(rf"^\| `{name}` \|", page, re.MULTILINE)]
+
+
+@pytest.mark.parametrize("end", [emit, collect])
+def test_the_programs_ends_are_described(end):
+    """The page on graphs has a row for each argument, method and property of `emit` and of `collect`."""
+    rows = (ROOT / "docs" / "graphs.md").read_text().split(f"\n| of `{end.__name__}` |", 1)[1].split("\n\n", 1)[0]
+    public = {name for name in vars(end) if not name.startswith("_")} - set(METHODS) - {"iterable"}
+    arguments = inspect.signature(end).parameters.keys() - {"options"}
+    assert {"put", "end"} <= public or {"records", "missed"} <= public
+    assert [] == [name for name in public | arguments if not re.search(rf"^\| `(await )?{name}[`(]", rows, re.MULTILINE)]
+    assert "`put(value, timeout_s=None)`" in rows or "`for r in out`, `async for r in out`" in rows
 
 
 def test_every_page_is_on_the_map():

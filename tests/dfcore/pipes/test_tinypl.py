@@ -6,13 +6,18 @@ are theirs.
 
 from __future__ import annotations
 
+import operator
+import pathlib
 import random
 import time
 
+import numpy as np
 import pytest
 
 import dfcore.pipes as pl
 from sim import World
+
+PAGE = (pathlib.Path(__file__).parents[3] / "docs" / "pipes.md").read_text().split("## Coming from tinypl", 1)[1]
 
 
 def test_basics():
@@ -153,3 +158,39 @@ def test_an_error_of_a_worker_reaches_the_puller(none_left):
     with pytest.raises(ValueError):
         for _ in pipe:
             pass
+
+
+def test_threads_and_processes_intermixed(none_left):
+    """Large values through shared memory: the workers write, the program reads."""
+    ringbuffer = pl.process.SharedMemoryRingBuffer(8 * 1024 * 1024)
+    pipe = range(20)
+    pipe = pl.thread.map(pipe, lambda x: 1 + x, workers=2, maxsize=4)
+    pipe = pl.process.map(pipe, lambda i: ringbuffer.write(np.full((100, 100), i, np.uint8)), workers=2)
+    pipe = pl.map(pipe, ringbuffer.read)
+    assert [10_000 * i for i in range(1, 21)] == [int(x.sum()) for x in pipe]
+
+
+@pytest.mark.parametrize("path", ["flatten_eager", "flatten_lazy", "dataloader", "thread.WorkerException"])
+def test_a_name_that_the_pages_say_is_not_here(path):
+    """`docs/pipes.md` has another for it."""
+    assert path.split(".")[-1] in PAGE
+    with pytest.raises(AttributeError):
+        operator.attrgetter(path)(pl)
+
+
+@pytest.mark.parametrize(
+    ("stage", "option"),
+    [
+        (lambda **option: pl.partition([], 2, **option), {"markers": "after"}),
+        (lambda **option: pl.partition([], 2, **option), {"split_on_marker": True}),
+        (lambda **option: pl.ratelimit([], **option), {"num": 10, "period": 1.0}),
+        (lambda **option: pl.thread.queue([], 1, **option), {"on_worker_error": "forward"}),
+        (lambda **option: pl.process.map([], abs, 1, **option), {"on_worker_error": "forward"}),
+    ],
+    ids=["markers", "split_on_marker", "ratelimit", "queue", "process"],
+)
+def test_an_option_that_the_pages_say_is_not_here(stage, option):
+    """It is refused, and `docs/pipes.md` says what to write instead."""
+    assert all(name in PAGE for name in option)
+    with pytest.raises(TypeError, match="unexpected keyword argument"):
+        stage(**option)
