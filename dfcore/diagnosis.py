@@ -7,6 +7,7 @@ looks that agree are one look at a single instant, and what is stuck at one inst
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
@@ -15,6 +16,11 @@ from .errors import Problem
 from .memory import Memory
 from .plan import ALL, ANY, EVERY, LATEST, ONE, NodePlan, Plan
 from .sight import Sight, Words
+
+_UNEQUAL = (
+    ", which no more than puts it off: the two ways to {} bring unequal numbers of records; use the same decimate or batch on both, "
+    "a parameter, sync_s, or merge()"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +195,21 @@ class Look:
             firings = self._missing(wait.edge, firings)
         return self._words[full.edge].waiting + firings - self.plan.edges[full.edge].raised
 
+    def unequal(self, chain: list[Wait]) -> bool:
+        """Whether `chain[0]`, a full edge, surely brings its reader more records than the way on which the reader waits.
+
+        Then no depth is enough for a stream that goes on. Both ways begin at one output, each edge delivers all it takes, and each
+        node between publishes at most one record per firing.
+        """
+        plan, full = self.plan, self.plan.edges[chain[0].edge]
+        way = [plan.edges[wait.edge] for wait in chain[1:]]
+        nodes = [plan.nodes[edge.node] for edge in way]
+        if not way or way[-1].output != full.output or any(edge.rings or edge.policy != EVERY for edge in (full, *way)):
+            return False
+        if any(wait.room for wait in chain[1:]) or not all(node.replicas == 1 and self._steady(node) for node in nodes):
+            return False
+        return math.prod(edge.batch * edge.decimate for edge in way) > full.batch * full.decimate
+
     def _missing(self, index: int, firings: int) -> int:
         """Records that an edge still needs for so many firings of its reader."""
         edge = self.plan.edges[index]
@@ -257,7 +278,8 @@ def _problem(look: Look, chain: list[Wait]) -> Problem:
         where=first.name,
         needed=f"depth {depth}" if depth is not None else f"a depth of more than {first.declared_depth}",
         found=f"depth {first.declared_depth}, full, and nobody can go on ({_told(plan, chain)})",
-        do=f"connect it with depth={depth}" if depth is not None else f"give {' or '.join(full)} a larger depth",
+        do=(f"connect it with depth={depth}" if depth is not None else f"give {' or '.join(full)} a larger depth")
+        + (_UNEQUAL.format(plan.nodes[first.node].name) if look.unequal(chain) else ""),
         file=first.file,
         line=first.line,
     )

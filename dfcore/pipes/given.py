@@ -21,10 +21,10 @@ class Marker:
         return f"Marker({self.name!r})"
 
 
-def function(where: str, value: Any) -> Callable[..., Any]:
-    """`value` if it can be called."""
+def function(where: str, value: Any, do: str = "the pipe comes first, the function second") -> Callable[..., Any]:
+    """`value` if it can be called; `do` says what to give instead."""
     if not callable(value):
-        raise TypeError(f"{where}: needed a function, was {value!r}; the pipe comes first, the function second.")
+        raise TypeError(f"{where}: needed a function, was {value!r}; {do}.")
     return value  # type: ignore[no-any-return]
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, NoReturn, Protocol, cast
 
 import numpy as np
 
@@ -48,12 +48,12 @@ def shuffled(seed: int) -> Sampler:
 
 
 def stack(samples: list[Any]) -> Any:
-    """Samples as one batch: arrays and numbers get a first axis; of mappings and tuples each part is stacked; others are a list.
+    """Samples as one batch: arrays and numbers get a first axis; of mappings and tuples each part is stacked; else a list.
 
     Args:
-        samples: of one kind, and arrays of one shape, at least one.
+        samples: at least one.
     Raises:
-        ValueError: they are not alike.
+        ValueError: arrays of several shapes, mappings with other keys, or tuples of several lengths.
     """
     first = samples[0]
     if isinstance(first, Mapping):
@@ -63,7 +63,7 @@ def stack(samples: list[Any]) -> Any:
         _alike([len(sample) if isinstance(sample, tuple) else None for sample in samples], "length")
         parts = [stack(list(part)) for part in zip(*samples, strict=True)]
         return type(first)(*parts) if hasattr(first, "_fields") else tuple(parts)
-    if isinstance(first, _PLAIN):
+    if all(isinstance(sample, _PLAIN) for sample in samples):
         arrays = [np.asarray(sample) for sample in samples]
         _alike([array.shape for array in arrays], "shape")
         return np.stack(arrays)
@@ -110,10 +110,13 @@ class Loader:
             raise ValueError(f"Loader: needed last 'keep' or 'drop', was {last!r}.")
         if kind not in ("thread", "process"):
             raise ValueError(f"Loader: needed kind 'thread' or 'process', was {kind!r}.")
-        self._dataset, self._batch = dataset, given.count("Loader", "batch", batch, 1)
-        self._sampler, self._keep = given.function("Loader", sampler), last == "keep"
+        self._dataset, self._batch = _indexed(dataset), given.count("Loader", "batch", batch, 1)
+        if cast("Any", sampler) is shuffled:
+            raise TypeError("Loader: needed a sampler, was the function that makes one; write sampler=shuffled(seed).")
+        self._sampler = given.function("Loader, sampler", sampler, "pass sequential, shuffled(seed) or one of your own")
+        self._keep = last == "keep"
         self._workers, self._maxsize, self._kind = given.count("Loader", "workers", workers, 0), maxsize, kind
-        self._collate, self._progress = given.function("Loader", collate), progress
+        self._collate, self._progress = given.function("Loader, collate", collate, "it makes a batch of a list of samples"), progress
 
     def __len__(self) -> int:
         """How many batches the first epoch has."""
@@ -139,6 +142,10 @@ class Loader:
                 number += 1
                 whole = segment.ended is not None  # else its rest is not worth making
 
+    def __iter__(self) -> NoReturn:
+        raise TypeError("Loader: needed one of its epochs to loop over, was all of it; write `for epoch in loader.epochs(n):` and in it "
+                        "`for batch in epoch:`.")
+
     def _shown(self, segment: Segment[Any], number: int) -> Pipe[Any]:
         return segment.progress(len(self), f"epoch {number}") if self._progress else segment
 
@@ -154,6 +161,13 @@ class Loader:
 
     def _indices(self, epoch: int) -> Sequence[int]:
         return self._sampler(len(self._dataset), epoch)  # type: ignore[no-any-return]
+
+
+def _indexed(dataset: Dataset) -> Dataset:
+    if not all(hasattr(type(dataset), name) for name in ("__len__", "__getitem__")):
+        raise TypeError(f"Loader: needed a data set that has len() and is indexed, was {type(dataset).__name__}; make a list of it, or "
+                        "define __len__ and __getitem__.")
+    return dataset
 
 
 class _Load:

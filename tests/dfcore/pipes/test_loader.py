@@ -86,7 +86,7 @@ def test_an_own_sampler():
 
 
 def test_samples_are_stacked_part_by_part():
-    """Arrays, numbers, tuples, named tuples and mappings; what cannot be stacked stays a list."""
+    """Arrays, numbers, tuples, named tuples and mappings; text and other objects, or a mixture with them, stay a list."""
     Pair = collections.namedtuple("Pair", "image label")
     images = [np.full((2, 3), i, "f4") for i in range(4)]
     batch = stack([{"pair": Pair(image, i), "name": f"image {i}"} for i, image in enumerate(images)])
@@ -95,6 +95,8 @@ def test_samples_are_stacked_part_by_part():
     assert [f"image {i}" for i in range(4)] == batch["name"]
     x, y = stack([(1.0, True), (2.0, False)])
     assert ([1.0, 2.0], [True, False]) == (x.tolist(), y.tolist())
+    for mixed in ([1, "a"], ["a", 1], [1, None]):
+        assert mixed == stack(mixed)
 
 
 @pytest.mark.parametrize(
@@ -137,11 +139,22 @@ def test_nothing_is_read_before_the_first_batch_is_pulled():
         ({"kind": "fork"}, "'thread' or 'process', was 'fork'"),
         ({"workers": -1}, "workers of 0 or more, was -1"),
         ({"workers": 1.5}, "whole number for workers, was 1.5"),
-        ({"sampler": 3}, "needed a function, was 3"),
+        ({"sampler": 3}, "Loader, sampler: needed a function, was 3; pass sequential"),
+        ({"sampler": "shuffled"}, r"Loader, sampler: needed a function, was 'shuffled'; pass sequential, shuffled\(seed\) or one of your own"),
+        ({"sampler": shuffled}, r"Loader: needed a sampler, was the function that makes one; write sampler=shuffled\(seed\)"),
+        ({"collate": "stack"}, "Loader, collate: needed a function, was 'stack'; it makes a batch of a list of samples"),
+        ({"dataset": (i for i in [1])}, r"Loader: needed a data set that has len\(\) and is indexed, was generator; make a list of it"),
+        ({"dataset": {1, 2}}, "is indexed, was set"),
     ],
 )
 def test_bad_arguments_are_refused_when_the_loader_is_made(given, text):
     """Nothing is read before."""
     with pytest.raises((TypeError, ValueError), match=text):
-        Loader([1], **{"batch": 1, **given})
+        Loader(**{"dataset": [1], "batch": 1, **given})
     assert [0] == list(sequential(1, 5))
+
+
+def test_a_loader_is_no_epoch():
+    """Looping over it says which loops to write."""
+    with pytest.raises(TypeError, match=r"write `for epoch in loader.epochs\(n\):` and in it `for batch in epoch:`"):
+        iter(Loader([1], 1))
