@@ -32,6 +32,7 @@ from .replicas import instances
 from .settings import RunSettings
 from .stats import Report
 from .supervisor import Supervisor
+from .waiting import at_most
 from .worker import GRACE_S, Job, Tell
 
 if TYPE_CHECKING:
@@ -115,7 +116,7 @@ class Run:
             raise RuntimeError(f"graph {self.graph.name}.wait: needed to be called by the program, was called by its monitor, which the "
                                "run would wait for; call stop() there")
         try:
-            over = self.seen.over.wait(timeout_s)
+            over = self.seen.over.wait(at_most(timeout_s))
         except KeyboardInterrupt:
             self._give_in()
             raise

@@ -33,7 +33,8 @@ class Waiters:
     def wait(self, ready: Callable[[], bool], timeout_s: float | None = None) -> bool:
         """Wait until `ready()`: True; or until `timeout_s` has passed: False."""
         now_ns = _clock()
-        until_ns = None if timeout_s is None else now_ns() + round(timeout_s * 1e9)
+        longest_s = at_most(timeout_s)
+        until_ns = None if longest_s is None else now_ns() + round(longest_s * 1e9)
         while not ready():
             turn = threading.Lock()
             turn.acquire()
@@ -67,6 +68,11 @@ class Waiters:
             self._wakers.remove(waker)
         except ValueError:
             pass  # it has been called
+
+
+def at_most(timeout_s: float | None) -> float | None:
+    """The time-out, or what the platform can wait if that is less (centuries)."""
+    return None if timeout_s is None else min(timeout_s, threading.TIMEOUT_MAX)
 
 
 def _clock() -> Callable[[], int]:

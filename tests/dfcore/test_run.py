@@ -5,7 +5,9 @@ from __future__ import annotations
 import signal
 import threading
 
-from dfcore import Emitter, Graph, collect
+import pytest
+
+from dfcore import Emitter, Graph, collect, emit
 
 
 def test_an_interrupt_ends_the_run_that_is_waited_for():
@@ -29,3 +31,17 @@ def test_an_interrupt_ends_the_run_that_is_waited_for():
         raise AssertionError("needed KeyboardInterrupt, was none")
     assert "stopped" == graph.report.ended
     assert len(out) >= 3
+
+
+@pytest.mark.parametrize("timeout_s", [1e12, float("inf")])
+def test_a_program_may_wait_longer_than_the_platform_can(timeout_s):
+    """`wait` and `put` with a time-out of ages are as without one."""
+    with Graph() as graph:
+        source, out = emit(dtype="i8"), collect()
+    source.to(out)
+    graph.start()
+    for number in range(40):
+        source.put(number, timeout_s)
+    source.end()
+    graph.wait(timeout_s)
+    assert list(range(40)) == out.records.tolist()

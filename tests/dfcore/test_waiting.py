@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import threading
 
+import pytest
+
 from dfcore.waiting import Waiters
 from sim import World
 
@@ -20,6 +22,19 @@ def test_a_time_out_is_no_wake_up():
     waiters = Waiters()
     assert not waiters.wait(lambda: False, 0)
     assert not waiters._wakers
+
+
+@pytest.mark.parametrize("timeout_s", [1e12, float("inf")])
+def test_a_time_out_may_be_longer_than_the_platform_can_wait(timeout_s):
+    """It is as if there were none: who waits is woken."""
+    waiters, answers = Waiters(), iter([False, False, True])
+
+    def ready():
+        found = next(answers)
+        waiters.wake()
+        return found
+
+    assert waiters.wait(ready, timeout_s)
 
 
 def test_a_change_between_two_looks_is_seen():
