@@ -1,7 +1,9 @@
 from typing import Any, Final, final
 
 ACTIONS: Final[dict[str, int]]
+GENERATORS: Final[int]
 NEVER: Final[tuple[type[BaseException], ...]]
+YIELD: Final[int]
 
 @final
 class OnError:

@@ -6,6 +6,8 @@ blocked call); a firing is tried at most 1 + retries times. It decides and count
 """
 
 cimport cython
+import dis
+import inspect
 import traceback
 
 from libc.stdint cimport int64_t
@@ -13,6 +15,8 @@ from libc.stdint cimport int64_t
 from .errors import InternalError, NodeFailed, Stopped
 
 ACTIONS = {"skip": SKIP_FIRING, "retry": TRY_AGAIN, "emit": EMIT_ERROR}
+GENERATORS = inspect.CO_GENERATOR | inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR
+YIELD = dis.opmap["YIELD_VALUE"]  # what every one of them is suspended at
 NEVER = (InternalError, NodeFailed, Stopped, KeyboardInterrupt, GeneratorExit, SystemExit)
 
 
@@ -47,5 +51,19 @@ def forget_frames(error):
     seen = set()
     while error is not None and id(error) not in seen:
         seen.add(id(error))
-        traceback.clear_frames(error.__traceback__)
+        for frame, _ in traceback.walk_tb(error.__traceback__):
+            if not _is_suspended(frame):
+                _clear(frame)
         error = error.__cause__ or error.__context__
+
+
+def _is_suspended(frame):
+    """Whether a generator may go on from here: to clear its frame would close it, and it is somebody's."""
+    return frame.f_code.co_flags & GENERATORS and frame.f_code.co_code[frame.f_lasti] == YIELD
+
+
+def _clear(frame):
+    try:
+        frame.clear()
+    except RuntimeError:
+        pass  # it is still executing

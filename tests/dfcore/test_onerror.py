@@ -429,3 +429,34 @@ def test_what_the_report_needs_is_an_array_of_errors():
     with pytest.raises(GraphError, match="an output of `plain`"):
         graph.plan()
     assert np.dtype("i8") == node.dtype
+
+
+def test_a_generator_of_the_user_outlives_an_exception_that_it_has_caught(driver):
+    """What went through a frame that waits at a `yield` now does not close it; the node uses its generator on."""
+
+    class Numbers(Router):
+        def open(self):
+            self.numbers = self.count()
+
+        def count(self):
+            try:
+                raise Broken
+            except Broken as error:
+                self.first = error
+                number = 0
+                while True:
+                    number += 1
+                    yield number
+
+        def compute(self, x):
+            number = next(self.numbers)
+            if x == 2:
+                raise Broken from self.first
+            return number
+
+    with Graph() as graph, driver.at(graph, "a"):
+        source, node, out = emit(range(COUNT), "i8"), Numbers("i8", name="node", on_error="skip"), collect()
+    source.to(node).to(out)
+    report = driver.run(graph)
+    assert [1, 2, 4, 5, 6] == out.records.tolist()
+    assert 1 == report.nodes["node"].errors
