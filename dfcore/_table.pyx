@@ -9,6 +9,7 @@ L6   positions follow (rank, index) of the plan; the lowest candidate comes firs
 """
 
 cimport cython
+import inspect
 
 from cpython.mem cimport PyMem_Calloc, PyMem_Free
 from cpython.ref cimport PyObject
@@ -134,6 +135,11 @@ cdef class Table:
         cdef Cell cell
         for cell in self.cells:
             attach(cell.node, cell)
+
+    def async_generators(self, positions):
+        """Those of the cells at `positions` that were not taken to their end. No firing of theirs may be under way."""
+        iterators = [(<Cell>self.table[<int>position]).iterator for position in positions]
+        return [iterator for iterator in iterators if inspect.isasyncgen(iterator)]
 
     def detach(self):
         """The run is over: the nodes are ordinary objects again."""

@@ -8,8 +8,9 @@ costs exactly 0.1 s of the run's clock, for ever.
 from __future__ import annotations
 
 import asyncio
+import inspect
 import selectors
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 
@@ -45,11 +46,13 @@ class Tasks:
         self._firings: dict[int, asyncio.Task[Any]] = {}
         self._asides: set[asyncio.Task[Any]] = set()
         self._stopped: set[int] = set()  # positions whose firing `cancel` has ended
+        self._launched: set[int] = set()  # positions that have had a firing here
         self._ended = False
         scheduler.launch, scheduler.cancel, scheduler.side = self.launch, self.cancel, self.side
 
     def launch(self, position: int, awaitable: Awaitable[Any]) -> None:
         """Run the coroutine of the firing of the cell at `position`."""
+        self._launched.add(position)
         task = self._firings[position] = self._loop.create_task(_result(awaitable))
         task.add_done_callback(lambda task: self._done(position, task))
 
@@ -90,14 +93,25 @@ class Tasks:
             self.error = self.error or error
             self._wake()
 
+    def cancel_all(self) -> None:
+        """End the firing of every cell: none publishes anything."""
+        for position in self._firings:
+            self.cancel(position)
+
     async def end(self) -> None:
-        """Cancel what still runs and wait for it."""
+        """Cancel what still runs, close the generators that wait at a `yield`, and wait for both."""
         self.scheduler.launch = self.scheduler.cancel = self.scheduler.side = None
         self._ended = True
         tasks = [*self._firings.values(), *self._asides]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        for generator in self.scheduler.async_generators(self._launched):
+            try:
+                await generator.aclose()
+            except Exception as error:  # noqa: BLE001 - told as asyncio tells it of a generator that it closes
+                context = {"message": f"an error occurred while closing {generator!r}", "exception": error, "asyncgen": generator}
+                self._loop.call_exception_handler(context)
 
 
 class _Selector(selectors.BaseSelector):
@@ -149,3 +163,24 @@ class ClockLoop(asyncio.SelectorEventLoop):
     def _write_to_self(self) -> None:
         """Asyncio's way to wake a loop that waits: here it waits nowhere but in `wait`."""
         self._wake()
+
+
+def run_to_the_end(loop: ClockLoop, main: Coroutine[Any, Any, None]) -> None:
+    """Run `main`, then end what user code left in the loop, whether `main` failed or not. Closes the loop."""
+    try:
+        loop.run_until_complete(main)
+    finally:
+        try:
+            loop.run_until_complete(_end_the_rest())
+            loop.run_until_complete(loop.shutdown_asyncgens())
+        finally:
+            loop.close()
+
+
+async def _end_the_rest() -> None:
+    """Cancel the tasks of others. Those by which asyncio closes a generator that nobody holds any more are waited for."""
+    rest = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in rest:
+        if inspect.iscoroutine(task.get_coro()):
+            task.cancel()
+    await asyncio.gather(*rest, return_exceptions=True)

@@ -15,7 +15,7 @@ from functools import partial
 from typing import Any, Self
 
 from ._scheduler import Scheduler
-from .aio import ClockLoop, Tasks
+from .aio import ClockLoop, Tasks, run_to_the_end
 from .control import RunLine
 from .errors import GraphError, NodeFailed, Problem
 from .life import Life, needs_loop, run_now
@@ -247,13 +247,7 @@ class Inline:
     # -- with coroutines ------------------------------------------------------------------------------------------------------
 
     def _run_in_loop(self, opened: Callable[[], None]) -> None:
-        loop = ClockLoop(lambda: self.now_ns, self._wait, lambda: None)
-        try:
-            loop.run_until_complete(self._live(opened, self._fire_in_loop))
-            loop.run_until_complete(loop.shutdown_asyncgens())
-        finally:
-            self._done = None
-            loop.close()
+        run_to_the_end(ClockLoop(lambda: self.now_ns, self._wait, lambda: None), self._live(opened, self._fire_in_loop))
 
     async def _fire_in_loop(self) -> None:
         self._done = asyncio.get_running_loop().create_future()

@@ -14,7 +14,7 @@ from functools import partial
 from typing import Any
 
 from ._scheduler import Scheduler
-from .aio import ClockLoop, Tasks
+from .aio import ClockLoop, Tasks, run_to_the_end
 from .clock import World
 from .control import RunLine
 from .errors import GraphError, NodeFailed, Problem, Stopped
@@ -48,10 +48,7 @@ class Stage:
             run_now(self._live(self._serve))
             return
         loop = ClockLoop(lambda: self.run.world.now_ns, self._wait, lambda: self.run.world.wake(self.bell))
-        try:
-            loop.run_until_complete(self._live(self._serve_coroutines))
-        finally:
-            loop.close()
+        run_to_the_end(loop, self._live(self._serve_coroutines))
 
     async def _live(self, serve: Callable[[], Any]) -> None:
         run = self.run
@@ -93,16 +90,23 @@ class Stage:
         self._done = asyncio.get_running_loop().create_future()
         self._tasks = Tasks(self.run.scheduler, lambda: None)
         self.run.add_tasks(self, self._tasks)
-        await self._done
-        await self._tasks.end()
+        try:
+            await self._done
+        finally:
+            self._done = None
+            await self._tasks.end()
 
     def _wait(self, timeout_ns: int | None) -> None:
         """The loop has nothing to do for `timeout_ns`: park, and fire what the table hands over meanwhile."""
         if timeout_ns == 0 or (self._done is not None and self._done.done()):
             return
         world = self.run.world
-        if self.firing < 0 and not (self.run.over and self._done is not None):
-            world.wait(self.bell, None if timeout_ns is None else world.now_ns + timeout_ns)
+        if self._done is None or (self.firing < 0 and not self.run.over):
+            try:
+                world.wait(self.bell, None if timeout_ns is None else world.now_ns + timeout_ns)
+            except Stopped:  # meant for the coroutines, which hold up nobody but their nodes: the loop goes on, to let them clean up
+                if self._tasks is not None:
+                    self._tasks.cancel_all()
         if self._done is None:
             return
         try:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+from contextlib import nullcontext
 
 import pytest
 
-from dfcore import Collector, Graph, NodeFailed, collect, emit, router
+from dfcore import Collector, Emitter, Graph, NodeFailed, Router, collect, emit, router
 from dfcore.aio import ClockLoop
+from sim import World
 
 
 class Jumps:
@@ -127,3 +130,73 @@ def test_a_run_inside_an_event_loop_says_how():
         return await graph.arun()
 
     assert 3 == asyncio.run(main()).nodes["later"].firings
+
+
+class Tidy(Emitter):
+    """An async generator that cleans up, which takes time; `log` says what happened."""
+
+    def __init__(self, log):
+        super().__init__("i8")
+        self.log = log
+
+    async def compute(self):
+        try:
+            for number in range(100):
+                await asyncio.sleep(0.001)
+                yield number
+        finally:
+            await asyncio.sleep(0.002)
+            self.log.append("finally")
+
+    async def close(self):
+        await asyncio.sleep(0.001)
+        self.log.append("close")
+
+
+@pytest.mark.parametrize("places", [("c", "c"), ("c", "d")], ids=["one context", "two"])
+@pytest.mark.parametrize("clock", ["real", "virtual", "world"])
+def test_a_run_that_fails_closes_its_generators(clock, places, capfd):
+    """The `finally` of an async generator runs to its end, then `close`; no task is left to be destroyed."""
+
+    class Fails(Collector):
+        def compute(self, x):
+            if x == 3:
+                raise ValueError
+
+    log = []
+    with Graph() as graph:
+        made = {place: graph.context(place, kind="thread") for place in places}
+        with made[places[0]]:
+            source = Tidy(log)
+        with made[places[1]]:
+            node = Fails()
+    source.to(node)
+    with World() if clock == "world" else nullcontext(), pytest.raises(NodeFailed):
+        graph.run(clock="virtual" if clock == "virtual" else None)
+    gc.collect()
+    assert ["finally", "close"] == log
+    assert "" == capfd.readouterr().err
+
+
+def test_a_coroutine_that_outlives_its_run_is_cancelled():
+    """In a world a firing that still awaits a grace after the end is ended, cleans up and publishes nothing."""
+    log = []
+
+    class Long(Router):
+        async def compute(self, x):
+            try:
+                await asyncio.sleep(100)
+                return x
+            finally:
+                log.append("finally")
+
+    with Graph() as graph:
+        with graph.context("c"):
+            source, node = emit([1], "i8"), Long("i8")
+        with graph.context("d"):
+            out = collect()
+    source.to(node).to(out)
+    with World() as world:
+        graph.run(1)
+        assert 2 * 10**9 == world.now_ns
+    assert (["finally"], []) == (log, out.records.tolist())
