@@ -28,6 +28,7 @@ from .replicas import expand, in_turn
 from .requirements import check_machine
 from .signature import ParameterSpec
 from .tombstones import carriers, own_indices
+from .tombstones import check as check_tombstones
 from .wiring import Wire, check_wires, default_depth, inside_and_out, wire
 from .wiring import option as edge_option
 
@@ -44,6 +45,7 @@ def compile(graph: Declaration) -> Plan:
     draft = _checked(graph)
     contexts, nodes, edges = draft.contexts(), draft.nodes(), draft.edges()
     outputs = draft.outputs(edges)
+    loops = list(check_tombstones(nodes, outputs, edges))
     warnings = advise(nodes, outputs, edges), advise_for_real_time(contexts, nodes, outputs, edges)
     edges = own_indices(carriers(nodes, outputs, edges), edges)
     outputs = tuple(replace(output, slots=_slots([edges[edge] for edge in output.edges])) for output in outputs)
@@ -61,7 +63,7 @@ def compile(graph: Declaration) -> Plan:
         warnings=warnings[0],
         real_time_warnings=warnings[1],
     )
-    if problems := check_machine(graph, plan):
+    if problems := [*loops, *check_machine(graph, plan)]:
         raise GraphError(problems)
     return plan
 

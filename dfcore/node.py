@@ -132,7 +132,7 @@ class Node(Live):
                 done, by whichever instance is free.
             on_error: when `compute` or `flush` raises: `"stop"` (default): the run ends with NodeFailed. `"skip"`: the firing
                 ends without its records, which leaves a tombstone: a join behind it discards the set that it belongs to; edges
-                that lose records, and parameters, see none.
+                that lose records, and parameters, see none. In a loop it would go round for ever: a build error.
                 `"retry"`: the same inputs again; then it stops. `"emit"`: as `"skip"`, and the NodeFailed, with the exception as
                 its `__cause__`, goes to one more output, `node["error"]`, of dtype object. Counted in the report as `errors`. An
                 object of another process that cannot be loaded is no firing, and stops the run in any case.

@@ -3,14 +3,17 @@
 Laws (RULES 10): a tombstone stands for a record that an exception has kept away (`on_error`). It travels on `every` edges that lose
 nothing, so that joins discard the set that it belongs to, and ends where several records make one item (`batch`, `window`, `decimate`) and at
 nodes without outputs, and where the next record of each input is no set (`merge`, `sync_s`). `share` gives it to one reader. Edges that lose records, and parameters, see none: beside others that do, they have an index of their own over the records of the
-output; an output that only they read publishes none. Pure: plan parts in, plan parts out.
+output; an output that only they read publishes none. One that came into a loop would go round for ever: no such graph is built. Pure: plan
+parts in, plan parts out.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+from .errors import Problem
+from .loops import cycles
 from .plan import ANY, EVERY, EdgePlan, NodePlan, OutputPlan
 
 LEAVES = ("skip", "emit")  # the values of `on_error` that end a firing without its records
@@ -56,9 +59,54 @@ def _spread(
     todo = [start] if start.on_error in LEAVES else []
     while todo:
         node = todo.pop()
-        for index in node.outputs[: len(node.outputs) - (node.on_error == "emit")]:
-            if index in found or not any(travels(edges[edge]) for edge in outputs[index].edges):
-                continue
-            found.add(index)
-            readers = [edges[edge] for edge in outputs[index].edges]
-            todo += [nodes[edge.node] for edge in readers if travels(edge) and _alone(edge) and _in_order(nodes[edge.node])]
+        new = {index for index in _carrying(node) if any(travels(edges[edge]) for edge in outputs[index].edges)} - found
+        found |= new
+        todo += [nodes[edge.node] for edge in _onward(node, nodes, outputs, edges) if edge.output in new]
+
+
+def check(nodes: Sequence[NodePlan], outputs: Sequence[OutputPlan], edges: Sequence[EdgePlan]) -> Iterator[Problem]:
+    """A problem for each node whose tombstone would come into a loop: from then on each round discards a set there, silently."""
+    for node in nodes:
+        if node.on_error not in LEAVES:
+            continue
+        onward = _reached(node, nodes, outputs, edges)
+        for path in cycles(len(nodes), [(writer, edge.node) for writer, reading in onward.items() for edge in reading]):
+            steps = set(zip(path, [*path[1:], path[0]], strict=True))
+            back = next(edge for writer in path for edge in onward[writer] if edge.feedback and (writer, edge.node) in steps)
+            yield Problem(
+                code="loop",
+                where=" -> ".join(nodes[index].name for index in [*path, path[0]]),
+                needed=f'a loop that goes on after an exception of `{node.name}`, which has on_error="{node.on_error}"',
+                found="one in which the place of the lost record goes round for ever, and discards what it meets",
+                do=f"let `{node.name}` return a value instead of raising, or take `{back.input_name}` as a parameter of "
+                f"`{nodes[back.node].name}`, which keeps its last value: keyword-only, with a default",
+                file=node.file,
+                line=node.line,
+            )
+
+
+def _reached(
+    start: NodePlan, nodes: Sequence[NodePlan], outputs: Sequence[OutputPlan], edges: Sequence[EdgePlan]
+) -> dict[int, list[EdgePlan]]:
+    """Each node that a tombstone of `start` comes to -> the edges over which it goes on."""
+    onward: dict[int, list[EdgePlan]] = {}
+    todo = [start]
+    while todo:
+        node = todo.pop()
+        if node.index not in onward:
+            onward[node.index] = _onward(node, nodes, outputs, edges)
+            todo += [nodes[edge.node] for edge in onward[node.index]]
+    return onward
+
+
+def _onward(
+    node: NodePlan, nodes: Sequence[NodePlan], outputs: Sequence[OutputPlan], edges: Sequence[EdgePlan]
+) -> list[EdgePlan]:
+    """The edges over which a tombstone that comes to `node`, or is left by it, goes on to a node that discards a set for it."""
+    readers = [edges[edge] for index in _carrying(node) for edge in outputs[index].edges]
+    return [edge for edge in readers if travels(edge) and _alone(edge) and _in_order(nodes[edge.node])]
+
+
+def _carrying(node: NodePlan) -> Sequence[int]:
+    """The outputs of `node` but that of its errors."""
+    return node.outputs[: len(node.outputs) - (node.on_error == "emit")]

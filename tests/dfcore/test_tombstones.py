@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from dfcore import SKIP, STOP, Collector, Emitter, Graph, collect, emit, router
+from dfcore import SKIP, STOP, Collector, Emitter, Graph, GraphError, collect, emit, router
 from dfcore._parameters import Tap
 from tests.contexts import contexts
+from tests.drivers import Driver
 
 in_this_process = pytest.mark.parametrize("driver", ["inline", "threads", "virtual"], indirect=True)
 
@@ -273,15 +274,14 @@ def test_the_plan_says_which_edges_have_an_index_of_their_own():
     assert {"none -> none 2", "some -> some 0", "some -> some 1", "some -> some 2"} == {name for name, own in edges.items() if own}
 
 
-@in_this_process
-def test_a_tombstone_in_a_loop_ends_it_or_goes_round(driver):
-    """A loop whose record is lost: what it would have met is discarded, and the run ends."""
+def looped(driver, on_error, **feedback):
+    """A loop in which one node fails once, and what came out of it."""
 
     @router("i8")
     def sums(x, back):
         return x + back
 
-    @router("i8", on_error="skip")
+    @router("i8", on_error=on_error)
     def turns(x):
         if x == 3:
             raise ValueError
@@ -290,10 +290,62 @@ def test_a_tombstone_in_a_loop_ends_it_or_goes_round(driver):
     with Graph() as graph, driver.at(graph, "a"):
         source, node, back, out = emit(range(6), "i8"), sums(name="node"), turns(name="back"), collect()
     source.to(node["x"])
-    node.to(back).to(node["back"], initial=[0])
+    node.to(back)
+    back["output"].to(node["back"], initial=[0], **feedback)
     node.to(out)
+    return graph, out
+
+
+@pytest.mark.parametrize("on_error", ["skip", "emit"])
+def test_a_loop_that_one_exception_would_end_is_not_built(on_error):
+    """A tombstone that comes back would discard a set in each round: the error names the loop, its node and what to do."""
+    graph, _ = looped(Driver("inline"), on_error)
+    with pytest.raises(GraphError) as error:
+        graph.plan()
+    problem, = error.value.problems
+    assert ("loop", "node -> back -> node") == (problem.code, problem.where)
+    assert f'on_error="{on_error}"' in problem.needed
+    assert "take `back` as a parameter of `node`" in problem.do
+
+
+def test_a_tombstone_may_come_into_a_loop_from_outside():
+    """A node before the loop whose exceptions discard what comes round is named."""
+
+    with Graph() as graph:
+        source, failing, node, out = emit(range(6), "i8"), odd_only(name="failing"), add(name="node"), collect()
+    source.to(failing).to(node["a"])
+    node.to(node["b"], initial=[0])
+    node.to(out)
+    with pytest.raises(GraphError) as error:
+        graph.plan()
+    problem, = error.value.problems
+    assert ("loop", "node -> node") == (problem.code, problem.where)
+    assert "an exception of `failing`" in problem.needed
+
+
+@in_this_process
+def test_a_loop_through_a_parameter_goes_on_after_an_exception(driver):
+    """A parameter sees no tombstone and triggers nothing: one lost record costs one record."""
+
+    @router("i8")
+    def sums(x, *, back: np.int64 = 0):
+        return x + 0 * back
+
+    with Graph() as graph, driver.at(graph, "a"):
+        source, node, back, out = emit(range(6), "i8"), sums(name="node"), odd_only(name="back"), collect()
+    source.to(node)
+    node.to(back).to(node["back"])
+    back.to(out)
     driver.run(graph)
-    assert [0, 1, 3] == out.records.tolist()
+    assert [1, 3, 5] == out.records.tolist()
+
+
+@pytest.mark.parametrize("feedback", LOSSY, ids=str)
+def test_a_loop_over_an_edge_that_loses_records_says_that_it_has_ended(feedback):
+    """No tombstone comes back over it, and no record either: a deadlock with a name, not silence."""
+    graph, _ = looped(Driver("inline"), "skip", **feedback)
+    with pytest.raises(GraphError, match="nobody can write one"):
+        graph.run(clock="virtual")
 
 
 def test_stale_inputs_stay_out_of_the_way_of_tombstones():

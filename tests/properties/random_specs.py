@@ -133,8 +133,8 @@ def close_loop(draw: st.DrawFn, parts: list[Part], emitters: int) -> None:
     """Feed the output of a router back to itself or to one that it descends from."""
     late = draw(st.integers(emitters, len(parts) - 1))
     early = draw(st.sampled_from(ancestors(parts, late)))
-    if any(not part.ordered for part in parts):
-        return
+    if any(not part.ordered or part.kind in (*FAILING, "shaky") for part in parts):
+        return  # a loop into which a tombstone may come is not built
     initial = tuple(draw(st.lists(st.integers(0, 50), min_size=1, max_size=3)))
     back = Wire(late, depth=DEEP, initial=initial, feedback=True)
     parts[early] = replace(parts[early], wires=(*parts[early].wires, back))
