@@ -5,7 +5,9 @@
  *   free there is one. An allocation fails only if no free block is large enough.
  *   Only the allocating side writes what this file reads, except the word `holders` of a block, by which other processes give it
  *   back (`_ring.h`); the allocating side collects such blocks when it next looks.
- *   Constant time, but for an allocation that fails and for `df_arena_collect`, which look at blocks one by one.
+ *   Constant time, but for an allocation that fails and for collecting, which look at blocks one by one. `df_arena_collect` passes
+ *   over a few held blocks at a time and goes on there the next time, so blocks that stay held do not hide others, and each block
+ *   is collected once.
  *
  * What it refuses to know: who waits for memory, what lies in a block, processes.
  *
@@ -47,6 +49,7 @@ typedef struct {
     uint16_t columns[DF_ARENA_ROWS];
     uint32_t free[DF_ARENA_ROWS][DF_ARENA_COLUMNS];
     uint32_t oldest, newest;
+    uint32_t next_look;  /* of the lent blocks; DF_NO_BLOCK: the oldest */
     uint32_t blocks;     /* in use, lent ones included */
     uint64_t used_lines; /* of these */
 } df_arena;
@@ -136,7 +139,7 @@ static inline void df_arena_init(df_arena *a, char *base, uint32_t lines) {
     memset(a->free, 0xFF, sizeof a->free);
     a->base = base;
     a->lines = lines;
-    a->oldest = a->newest = DF_NO_BLOCK;
+    a->oldest = a->newest = a->next_look = DF_NO_BLOCK;
     memset(base, 0, sizeof(df_block));
     df_block_at(a, 0)->lines = lines;
     df_arena_insert(a, 0);
@@ -174,7 +177,9 @@ static inline uint64_t df_arena_allocate(df_arena *a, uint64_t size) {
     return df_bytes_of(line);
 }
 
-static inline void df_arena_unlend(df_arena *a, df_block *block) {
+static inline void df_arena_unlend(df_arena *a, uint32_t line) {
+    df_block *block = df_block_at(a, line);
+    if (a->next_look == line) a->next_look = block->newer;
     if (block->older != DF_NO_BLOCK) df_block_at(a, block->older)->newer = block->newer;
     else a->oldest = block->newer;
     if (block->newer != DF_NO_BLOCK) df_block_at(a, block->newer)->older = block->older;
@@ -185,7 +190,7 @@ static inline void df_arena_unlend(df_arena *a, df_block *block) {
 static inline void df_arena_free(df_arena *a, uint64_t offset) {
     uint32_t line = df_line_of(offset);
     df_block *block = df_block_at(a, line);
-    if (block->state == DF_BLOCK_LENT) df_arena_unlend(a, block);
+    if (block->state == DF_BLOCK_LENT) df_arena_unlend(a, line);
     a->blocks--;
     a->used_lines -= block->lines;
     uint32_t next = line + block->lines;
@@ -215,22 +220,29 @@ static inline void df_arena_lend(df_arena *a, uint64_t offset) {
     df_first_holder(&block->holders);
 }
 
-/* Free the lent blocks that nobody holds any more: all of them, or only (`eldest`) those older than any that is held.
+/* Free lent blocks that nobody holds any more, from where the last look ended until `most` that are held were passed over.
  * Returns how many. */
-static inline uint32_t df_arena_collect(df_arena *a, int eldest) {
-    uint32_t count = 0, line = a->oldest;
-    while (line != DF_NO_BLOCK) {
-        df_block *block = df_block_at(a, line);
-        uint32_t newer = block->newer;
+static inline uint32_t df_arena_collect(df_arena *a, uint32_t most) {
+    uint32_t count = 0;
+    if (a->next_look == DF_NO_BLOCK) a->next_look = a->oldest;
+    while (a->next_look != DF_NO_BLOCK) {
+        df_block *block = df_block_at(a, a->next_look);
         if (!df_held(&block->holders)) {
-            df_arena_free(a, df_bytes_of(line));
+            df_arena_free(a, df_bytes_of(a->next_look)); /* moves on */
             count++;
-        } else if (eldest) {
+        } else if (most--) {
+            a->next_look = block->newer;
+        } else {
             break;
         }
-        line = newer;
     }
     return count;
+}
+
+/* All of them. */
+static inline uint32_t df_arena_collect_all(df_arena *a) {
+    a->next_look = a->oldest;
+    return df_arena_collect(a, UINT32_MAX);
 }
 
 #endif

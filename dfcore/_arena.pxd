@@ -31,7 +31,8 @@ cdef extern from "_arena.h":
     uint64_t df_arena_allocate(df_arena *arena, uint64_t size)
     void df_arena_free(df_arena *arena, uint64_t offset)
     void df_arena_lend(df_arena *arena, uint64_t offset)
-    uint32_t df_arena_collect(df_arena *arena, int eldest)
+    uint32_t df_arena_collect(df_arena *arena, uint32_t most)
+    uint32_t df_arena_collect_all(df_arena *arena)
 
 
 cdef enum:

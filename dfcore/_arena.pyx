@@ -14,6 +14,10 @@ from libc.stdint cimport uint32_t, uint64_t
 #: Blocks begin at multiples of this, and their sizes are multiples of it, one more for what is noted about a block.
 GRAIN = LINE
 
+#: How many held blocks `Arena.lend` passes over to find one that was given back.
+cdef enum:
+    PASSED_OVER = 4
+
 
 @cython.final
 cdef class Range:
@@ -116,11 +120,12 @@ cdef class Arena:
     def lend(self, uint64_t size):
         """The offset of a block of at least `size` bytes with one holder; None: none is free, nor was one given back.
 
-        What was given back is collected on the way: blocks older than any that is held at each call, all if memory is short.
+        What was given back is collected on the way: each call passes over a few that are held, so that what is used stays
+        within about a third more than what is held; all if memory is short.
         """
-        df_arena_collect(&self.arena, True)
+        df_arena_collect(&self.arena, PASSED_OVER)
         cdef uint64_t offset = df_arena_allocate(&self.arena, size)
-        if not offset and df_arena_collect(&self.arena, False):
+        if not offset and df_arena_collect_all(&self.arena):
             offset = df_arena_allocate(&self.arena, size)
         if offset:
             df_arena_lend(&self.arena, offset)
@@ -128,7 +133,7 @@ cdef class Arena:
 
     def collect(self):
         """Free every lent block that nobody holds any more. Returns how many."""
-        return df_arena_collect(&self.arena, False)
+        return df_arena_collect_all(&self.arena)
 
     @property
     def largest(self):

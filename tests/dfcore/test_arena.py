@@ -88,7 +88,7 @@ def test_a_lent_block_is_free_when_nobody_holds_it():
 
 
 def test_lending_collects_what_was_given_back():
-    """Eldest first at each call, all of them if memory is short: a held block in front does not hide those behind it."""
+    """A few at each call, all of them if memory is short: a held block in front does not hide those behind it."""
     made = arena(1 << 12)
     held, *others = (made.lend(960) for _ in range(4))
     assert made.lend(960) is None or made.lend(64) is None
@@ -97,6 +97,31 @@ def test_lending_collects_what_was_given_back():
     assert others[1] == made.lend(1984)
     made.range.give_back(held)
     assert held == made.lend(960)
+
+
+@pytest.mark.parametrize("held", [1, 5, 40])
+def test_blocks_that_stay_held_do_not_keep_others_from_being_used_again(held):
+    """Whoever keeps the first results of many: what is used stays within a third more than what is held."""
+    made = arena(1 << 20)
+    for _ in range(held):
+        made.lend(100)
+    most = 0
+    for _ in range(1000):
+        offset = made.lend(100)
+        most = max(most, made.blocks)
+        made.range.give_back(offset)
+    assert most <= held + held // 3 + 2
+
+
+def test_a_block_freed_while_it_is_lent_is_not_looked_at_any_more():
+    """Wherever the look for blocks that were given back has stopped, that block may go."""
+    made = arena()
+    offsets = [made.lend(100) for _ in range(12)]
+    for offset in offsets:
+        made.free(offset)
+        made.range.give_back(made.lend(64))
+    assert 1 == made.collect()
+    assert [(GRAIN, made.largest, False)] == made.sizes()
 
 
 def test_a_block_can_be_freed_while_it_is_lent():

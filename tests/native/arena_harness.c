@@ -51,7 +51,7 @@ static void put(mailbox *box, uint64_t offset, uint64_t number, uint64_t words) 
 static uint64_t lend(uint64_t words) {
     uint64_t offset;
     while (!(offset = df_arena_allocate(&arena, words * 8)))
-        if (!df_arena_collect(&arena, 0)) sched_yield();
+        if (!df_arena_collect_all(&arena)) sched_yield();
     df_arena_lend(&arena, offset);
     return offset;
 }
@@ -71,7 +71,7 @@ int main(int count, char **arguments) {
     }
     for (int i = 0; i < HOLDERS; i++) put(&boxes[i], 1, 0, 0);
     for (int i = 0; i < HOLDERS; i++) pthread_join(threads[i], NULL);
-    df_arena_collect(&arena, 0);
+    df_arena_collect_all(&arena);
     if (arena.blocks || df_block_at(&arena, 0)->lines != LINES) fail("left over", arena.blocks, df_block_at(&arena, 0)->lines);
     return 0;
 }
