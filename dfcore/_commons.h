@@ -4,6 +4,9 @@
  *   Every look and every change is made in turn, under a robust mutex: if a process dies in its turn the next one mends what it
  *   left, from the chain of blocks, so nobody waits for the dead.
  *   A block is held by processes and by what is on its way between two of them, and is free when nobody holds it.
+ *   A block is known by its offset and its generation, a number that no other block of this memory has. One that was freed is not
+ *   found any more, whatever lies there now: a bit for each line, out of reach of who writes into blocks, says where blocks in use
+ *   begin. Generations begin anywhere, so one of another memory is not found either.
  *   What a dead process held is let go by `df_commons_bury`, whoever calls it.
  *
  * What it refuses to know: what lies in a block, how a process is told that there is room, Python.
@@ -15,13 +18,14 @@
 #include <pthread.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/random.h>
 
 #include "_arena.h"
 
 #define DF_COMMONS_PROCESSES 64
 #define DF_COMMONS_BROKEN UINT64_MAX
 
-typedef struct { /* at the start of the memory; the arena's lines follow */
+typedef struct { /* at the start of the memory; the arena's lines follow, then the bits that say where blocks begin */
     pthread_mutex_t turn;
     uint32_t waiting; /* writers that were told that there is no room */
     uint32_t broken;
@@ -34,7 +38,21 @@ typedef struct { /* at the start of the memory; the arena's lines follow */
 #define DF_COMMONS_HEAD ((sizeof(df_commons) + DF_ARENA_LINE - 1) / DF_ARENA_LINE * DF_ARENA_LINE)
 
 /* What is noted about a block in use: words of `df_block.note`. */
+enum { DF_BEGINS = DF_ARENA_LINE * 8 }; /* lines that one line of bits is for */
+
 enum { DF_NOTE_GENERATION, DF_NOTE_LENGTH, DF_NOTE_PROCESSES, DF_NOTE_UNDER_WAY };
+
+/* How many of so many lines are left for blocks. */
+static inline uint32_t df_commons_blocks_of(uint32_t lines) { return lines - lines / (DF_BEGINS + 1) - (lines % (DF_BEGINS + 1) != 0); }
+
+/* How many lines are needed for blocks of so many. */
+static inline uint32_t df_commons_lines_for(uint32_t lines) { return lines + lines / DF_BEGINS + (lines % DF_BEGINS != 0); }
+
+/* The bits that say where blocks in use begin, one for each line. */
+static inline uint64_t *df_commons_begins(df_commons *c) {
+    return (uint64_t *)((char *)c + DF_COMMONS_HEAD + (uint64_t)c->arena.lines * DF_ARENA_LINE);
+}
+static inline void df_commons_begin(df_commons *c, uint32_t line) { df_commons_begins(c)[line / 64] |= UINT64_C(1) << line % 64; }
 
 static inline int df_commons_init(df_commons *c, uint32_t lines) {
     pthread_mutexattr_t attributes;
@@ -44,7 +62,9 @@ static inline int df_commons_init(df_commons *c, uint32_t lines) {
     if (!error) error = pthread_mutexattr_setrobust(&attributes, PTHREAD_MUTEX_ROBUST);
     if (!error) error = pthread_mutex_init(&c->turn, &attributes);
     pthread_mutexattr_destroy(&attributes);
-    df_arena_init(&c->arena, (char *)c + DF_COMMONS_HEAD, lines);
+    if (!error && getrandom(&c->generations, sizeof c->generations, 0) != sizeof c->generations) error = EIO;
+    df_arena_init(&c->arena, (char *)c + DF_COMMONS_HEAD, df_commons_blocks_of(lines));
+    memset(df_commons_begins(c), 0, (uint64_t)(lines - c->arena.lines) * DF_ARENA_LINE);
     return error;
 }
 
@@ -56,6 +76,7 @@ static inline int df_commons_in_use(df_block *block) {
 static inline int df_commons_mend(df_commons *c) {
     df_arena *a = &c->arena;
     uint32_t line = 0, behind = 0, lines = a->lines, last_free = DF_NO_BLOCK;
+    memset(df_commons_begins(c), 0, (lines + DF_BEGINS - 1) / DF_BEGINS * (uint64_t)DF_ARENA_LINE);
     memset(a->columns, 0, sizeof a->columns);
     memset(a->free, 0xFF, sizeof a->free);
     a->rows = a->blocks = 0;
@@ -66,6 +87,7 @@ static inline int df_commons_mend(df_commons *c) {
         if (!size || size > lines - line) return 0;
         if (block->state != DF_BLOCK_FREE && df_commons_in_use(block)) {
             block->behind = behind;
+            df_commons_begin(c, line);
             a->blocks++;
             a->used_lines += size;
             behind = size;
@@ -115,7 +137,8 @@ static inline int df_commons_join(df_commons *c, uint64_t pid, uint64_t birth) {
 
 /* How many writers are to be told that there may be room. They are told once. */
 static inline uint32_t df_commons_free(df_commons *c, df_block *block, uint64_t offset) {
-    uint32_t waiting = c->waiting;
+    uint32_t waiting = c->waiting, line = df_line_of(offset);
+    df_commons_begins(c)[line / 64] &= ~(UINT64_C(1) << line % 64);
     memset(block->note, 0, sizeof block->note);
     df_arena_free(&c->arena, offset);
     c->waiting = 0;
@@ -134,13 +157,16 @@ static inline uint64_t df_commons_lend(df_commons *c, uint64_t size, int process
     note[DF_NOTE_LENGTH] = size;
     note[DF_NOTE_UNDER_WAY] = 0;
     note[DF_NOTE_PROCESSES] = UINT64_C(1) << process;
+    df_commons_begin(c, df_line_of(offset));
     return offset;
 }
 
 /* The block at `offset` if it still is the one of that generation. */
 static inline df_block *df_commons_find(df_commons *c, uint64_t offset, uint64_t generation) {
     if (offset % DF_ARENA_LINE || !offset || offset >= (uint64_t)c->arena.lines * DF_ARENA_LINE) return NULL;
-    df_block *block = df_block_at(&c->arena, df_line_of(offset));
+    uint32_t line = df_line_of(offset);
+    if (!(df_commons_begins(c)[line / 64] >> line % 64 & 1)) return NULL;
+    df_block *block = df_block_at(&c->arena, line);
     return block->note[DF_NOTE_GENERATION] == generation && df_commons_in_use(block) ? block : NULL;
 }
 

@@ -5,6 +5,8 @@ from typing_extensions import Buffer
 HEAD: Final[int]
 PROCESSES: Final[int]
 
+def size_for(size: int) -> int: ...
+
 @final
 class Commons:
     def __new__(cls, memory: Buffer, bell: int, fresh: bool) -> Commons: ...

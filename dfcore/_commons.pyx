@@ -29,6 +29,7 @@ cdef extern from "_commons.h":
         uint64_t *pids
         uint64_t *births
         df_arena arena
+    uint32_t df_commons_lines_for(uint32_t lines)
     int df_commons_init(df_commons *c, uint32_t lines)
     int df_commons_enter(df_commons *c)
     void df_commons_leave(df_commons *c)
@@ -41,10 +42,23 @@ cdef extern from "_commons.h":
     uint32_t df_commons_bury(df_commons *c, int process)
     int df_commons_alone(df_commons *c, int process)
 
-#: Bytes before the blocks.
+#: Bytes before the blocks; see also `size_for`.
 HEAD = DF_COMMONS_HEAD
 #: How many processes may join.
 PROCESSES = DF_COMMONS_PROCESSES
+
+
+def size_for(uint64_t size):
+    """The bytes of memory in which one block can have `size` bytes.
+
+    Raises:
+        ValueError: more than 128 GiB.
+    """
+    cdef uint64_t lines = (size + 63) // 64 + 1
+    if lines + lines // 256 + 1 > DF_ARENA_MOST_LINES:
+        raise ValueError(f"commons: needed 128 GiB or less, was {size} bytes.")
+    return DF_COMMONS_HEAD + 64 * df_commons_lines_for(<uint32_t>lines)
+
 
 cdef char STROKES[64]
 
@@ -69,14 +83,14 @@ cdef class Commons:
     cdef int bell, process
     cdef pid_t pid
     cdef readonly bint alone
-    cdef dict held  # generation and line of a block -> claims of it here
+    cdef dict held  # (offset, generation) of a block -> claims of it here
 
     def __cinit__(self, memory, int bell, bint fresh):
         self.held = {}
         self.process = -1
         PyObject_GetBuffer(memory, &self.view, PyBUF_SIMPLE | PyBUF_WRITABLE)
-        if self.view.len < <Py_ssize_t>DF_COMMONS_HEAD + 2 * 64 or <size_t>self.view.buf % 64:
-            raise ValueError(f"commons: needed {DF_COMMONS_HEAD + 128} bytes aligned to 64, was {self.view.len}; map a larger file.")
+        if self.view.len < <Py_ssize_t>DF_COMMONS_HEAD + 3 * 64 or <size_t>self.view.buf % 64:
+            raise ValueError(f"commons: needed {DF_COMMONS_HEAD + 192} bytes aligned to 64, was {self.view.len}; map a larger file.")
         self.commons = <df_commons *>self.view.buf
         self.bell = bell
         cdef Py_ssize_t lines = (self.view.len - <Py_ssize_t>DF_COMMONS_HEAD) // 64
@@ -109,7 +123,7 @@ cdef class Commons:
         Args:
             birth: when the process was started, in any unit.
         """
-        cdef uint64_t key
+        cdef uint64_t offset, generation
         keys = list(self.held)
         self.enter()
         self.process = df_commons_join(self.commons, getpid(), birth)
@@ -118,8 +132,9 @@ cdef class Commons:
             return False
         self.pid = getpid()
         for key in keys:
+            offset, generation = key
             self.enter()
-            kept = df_commons_hold(self.commons, (key & 0xFFFFFFFF) * 64, key >> 32, self.process, 0)
+            kept = df_commons_hold(self.commons, offset, generation, self.process, 0)
             df_commons_leave(self.commons)
             if not kept:
                 del self.held[key]
@@ -195,13 +210,13 @@ cdef class Claim:
 
     cdef Commons owner
     cdef readonly uint64_t offset, generation, size
-    cdef uint64_t key
+    cdef tuple key
     cdef char *bytes
     cdef char *own
     cdef int exports
 
     cdef Claim of(self, Commons owner, uint64_t size):
-        self.key = self.generation << 32 | self.offset // 64
+        self.key = (self.offset, self.generation)
         owner.held[self.key] = owner.held.get(self.key, 0) + 1
         self.owner, self.size = owner, size
         self.bytes = <char *>owner.view.buf + DF_COMMONS_HEAD + self.offset

@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from .._commons import HEAD, PROCESSES, Claim, Commons
+from .._commons import PROCESSES, Claim, Commons, size_for
 from ..clock import world_around
 from ..pickles import Packed, unpack
 from ..pipe import pipe
@@ -41,7 +41,7 @@ class SharedMemoryRingBuffer:
     """
 
     def __init__(self, bytes: int):
-        size = HEAD + 64 * (-(-given.count("SharedMemoryRingBuffer", "bytes", bytes, 1) // 64) + 1)
+        size = size_for(given.count("SharedMemoryRingBuffer", "bytes", bytes, 1))
         file = os.memfd_create("dfcore ring", os.MFD_CLOEXEC)
         try:
             os.ftruncate(file, size)

@@ -127,10 +127,37 @@ def test_only_so_many_may_join():
     assert everybody[-1].join(0)
 
 
+def test_what_was_freed_is_not_found_in_the_bytes_of_another_block(commons):
+    """Wherever a block has begun and whatever lies there now, also an image of what was noted about it."""
+    ours, theirs, _ = commons
+    first, second = ours.lend(64), ours.lend(64)
+    stale = second.offset, second.generation, second.size
+    noted = second.offset - first.offset
+    del first, second
+    claim = ours.lend(64 * 8)
+    image = stale[1].to_bytes(8, "little") * 64  # as the generation, as those who hold it, as all that is noted
+    claim.fill(Filler(image))
+    assert claim.offset < stale[0] < claim.offset + claim.size
+    assert 128 == noted
+    assert theirs.hold(*stale, False) is None
+    assert theirs.hold(claim.offset, claim.generation + 1, claim.size, False) is None
+    assert image == bytes(claim)
+    assert 1 == ours.blocks
+
+
+def test_generations_begin_anywhere():
+    """So that what was pickled from one memory, or what lies in it, is not taken for a place in another."""
+    made = [two() for _ in range(3)]
+    assert 3 == len({ours.lend(1).generation for ours, *_ in made})
+    for *_, reader, writer in made:
+        os.close(reader)
+        os.close(writer)
+
+
 def test_memory_too_small_is_refused():
-    """It needs its head and two lines."""
+    """It needs its head and three lines."""
     with pytest.raises(ValueError, match="commons: needed"):
-        Commons(mmap.mmap(-1, HEAD + 64), -1, True)
+        Commons(mmap.mmap(-1, HEAD + 128), -1, True)
 
 
 @pytest.mark.parametrize("seed", range(5))

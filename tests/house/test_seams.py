@@ -18,7 +18,8 @@ TIME = re.compile(  # `sleep(0)` is one turn of a loop
 )
 TIME_FILES = {"clock.py", "_bell.h", "_bell.pyx", "limits.py"}  # `limits` waits in a lazy pipe, outside of any run
 CHANCE = re.compile(r"\brandom\s*\.|\bsecrets\b|\burandom\b|\buuid\b")
-CHANCE_FILES = {"_cell.pyx", "loader.py", "hand.py"}  # keyed by (seed, node, firing), by (seed, epoch); parts the ones of forks
+CHANCE_FILES = {"_cell.pyx", "loader.py", "hand.py", "_commons.h"}
+# keyed by (seed, node, firing), by (seed, epoch); parts the ones of forks; tells memories apart, which nothing depends on
 PICKLE = re.compile(r"\b(cloudpickle|pickle|marshal|shelve)\b")
 PICKLE_FILES = {"pickles.py"}
 CODE = re.compile(r"(?<![.\w])(eval|exec)\s*\(")

@@ -207,6 +207,21 @@ def test_a_pickled_reference_keeps_its_block_until_it_is_unpickled():
 
 
 @pytest.mark.campaign
+def test_a_reference_that_comes_twice_is_refused_and_leaves_other_values_alone():
+    """The second time its value is gone, and another one lies there that looks like it."""
+    ring = SharedMemoryRingBuffer(1 << 16)
+    first, second = ring.write(np.zeros(100)), ring.write(np.zeros(10))
+    twice, generation = pickle.dumps(second), second._claim.generation
+    assert 80 == ring.read(pickle.loads(twice)).nbytes
+    del first, second
+    gc.collect()
+    other = ring.write(np.full(4000, generation, np.uint64))
+    with pytest.raises(ValueError, match="was freed"):
+        pickle.loads(twice)
+    assert np.all(ring.read(other) == generation)
+    assert 1 == ring._commons.blocks
+
+
 def test_an_item_that_cannot_travel_takes_its_references_along():
     """A message that fails to be pickled leaves no reference on its way."""
     ring = SharedMemoryRingBuffer(MB)
