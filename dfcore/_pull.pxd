@@ -10,6 +10,7 @@ cdef class Tag:
     cdef readonly tuple keys
     cdef readonly int kind
     cdef Tag altered(self, int kind, object value)
+    cdef int lose(self) except -1
     cdef Tag child(self, int kind, object value, Py_ssize_t number)
 
 

@@ -7,7 +7,8 @@ Laws:
   place again, or the gap that such an item left. `Flow`, what a user holds, shows the values only.
 * Nothing is overtaken: what comes first out of a source comes first out of the stage.
 * A `Step` keeps nothing between two items, so several threads may `apply` it at once. All others are pulled behind a `Guard`.
-* An exception of the source or of a function passes through and leaves the stage as it was, without the item; a `StopIteration`
+* An exception of the source or of a function passes through and leaves the stage as it was, without the item, which leaves a gap
+  where somebody waits for it behind `order.load`; a `StopIteration`
   that a function lets out is no end, it becomes a `RuntimeError` (as PEP 479 has it for generators).
 """
 
@@ -50,6 +51,13 @@ cdef class Tag:
         cdef Tag other = Tag.__new__(Tag)
         other.kind, other.value, other.keys = kind, value, self.keys
         return other
+
+    cdef int lose(self) except -1:
+        """Tell the innermost order that is loaded: in this place nothing will come. It hands the gap on to those around it."""
+        for order, _ in reversed(self.keys):
+            if order.loads:
+                order.hold(self.altered(GAP, None))
+                return 0
 
     cdef Tag child(self, int kind, object value, Py_ssize_t number):
         cdef Tag other = Tag.__new__(Tag)
@@ -130,6 +138,15 @@ cdef object called(object call, object value):
     return value
 
 
+cdef object called_for(object call, Tag tag):
+    """`call(tag.value)`, which leaves a gap if it raises."""
+    try:
+        return called(call, tag.value)
+    except BaseException:
+        tag.lose()
+        raise
+
+
 cdef int raised(object call) except -1:
     """Raise what the call has raised, or what it stands for. Apart, because a `try` in `called` would cost every item."""
     try:
@@ -155,7 +172,7 @@ cdef class Map(Step):
             return called(self.call, item)
         if (<Tag>item).kind != ITEM:
             return item
-        result = called(self.call, (<Tag>item).value)
+        result = called_for(self.call, item)
         return (<Tag>item).altered(GAP, None) if result is SKIP_RESULT else (<Tag>item).altered(ITEM, result)
 
 
@@ -167,7 +184,7 @@ cdef class Each(Step):
         if type(item) is not Tag:
             called(self.call, item)
         elif (<Tag>item).kind == ITEM:
-            called(self.call, (<Tag>item).value)
+            called_for(self.call, item)
         return item
 
 
@@ -178,7 +195,7 @@ cdef class Filter(Step):
     cdef object apply(self, object item):
         if type(item) is not Tag:
             return item if called(self.call, item) else SKIP_RESULT
-        if (<Tag>item).kind != ITEM or called(self.call, (<Tag>item).value):
+        if (<Tag>item).kind != ITEM or called_for(self.call, item):
             return item
         return (<Tag>item).altered(GAP, None)
 
@@ -259,7 +276,7 @@ cdef class Flatten:
                 elif (<Tag>item).kind != ITEM:
                     return item
                 else:
-                    self.inner, self.tag, self.count = opened((<Tag>item).value), item, 0
+                    self.inner, self.tag, self.count = opened_for(item), item, 0
             try:
                 item = next(self.inner)
             except StopIteration:
@@ -271,6 +288,14 @@ cdef class Flatten:
                 return item
             self.count += 1
             return self.tag.child(ITEM, item, self.count - 1)
+
+
+cdef object opened_for(Tag tag):
+    try:
+        return opened(tag.value)
+    except BaseException:
+        tag.lose()
+        raise
 
 
 cdef object opened(object item):
@@ -414,8 +439,11 @@ cdef class On:
         if type(item) is Tag and (<Tag>item).kind == MARK and (self.marker is None or (<Tag>item).value is self.marker):
             try:
                 self.call()
-            except StopIteration as error:
-                raise stopped(self.call) from error
+            except BaseException as error:
+                (<Tag>item).lose()
+                if isinstance(error, StopIteration):
+                    raise stopped(self.call) from error
+                raise
         return item
 
 

@@ -30,6 +30,67 @@ def test_gaps_and_children_find_their_places():
         assert expected == list(pl.order.load(p.filter(odd), outer))
 
 
+def everything(p):
+    """What a pipe hands on until its end, in at most 30 pulls, with the names of the errors in between."""
+    got = []
+    for _ in range(30):
+        try:
+            got.append(next(p))
+        except StopIteration:
+            return got
+        except (KeyError, TypeError, ValueError) as error:
+            got.append(type(error).__name__)
+    return got
+
+
+@pytest.mark.parametrize("maxsize", [1, 4, 100])
+@pytest.mark.parametrize("stage", ["map", "filter", "each"])
+def test_an_item_that_fails_leaves_a_gap(stage, maxsize):
+    """The next pull goes on behind it, as it does without an order."""
+
+    def refuse(x):
+        if x % 3 == 2:
+            raise KeyError(x)
+        return x + 1
+
+    saved = pl.order.save(range(8), maxsize)
+    p = pl.order.load(getattr(pl, stage)(saved, refuse), saved)
+    assert everything(getattr(pl, stage)(range(8), refuse)) == everything(p)
+
+
+def test_an_item_that_fails_leaves_a_gap_in_all_orders_that_wait_for_it():
+    """One order inside another, of which one is not loaded; items made of one."""
+
+    def refuse(x):
+        if x == 3:
+            raise KeyError(x)
+        return x
+
+    outer = pl.order.save(range(3), 1)
+    inner = pl.order.save(outer.map(lambda x: [2 * x, 2 * x + 1]).flatten(), 2)
+    unloaded = pl.order.save(inner, 1)
+    p = pl.order.load(pl.order.load(unloaded.map(refuse), inner), outer)
+    assert [0, 1, 2, "KeyError", 4, 5] == everything(p)
+
+
+def test_what_cannot_be_flattened_leaves_a_gap():
+    """And so does an iterable that fails on the way: what came before stays."""
+
+    def failing():
+        yield 1
+        raise KeyError
+
+    saved = pl.order.save([[0], 5, failing(), [2, 3]], 1)
+    assert [0, "TypeError", 1, "KeyError", 2, 3] == everything(pl.order.load(saved.flatten(), saved))
+
+
+def test_a_marker_whose_function_fails_leaves_a_gap():
+    """`on` between save and load."""
+    m = Marker()
+    saved = pl.order.save(pipe(range(4)).mark(m, every=2), 1)
+    assert [0, 1, "KeyError", 2, 3, "KeyError"] == everything(pl.order.load(saved.on(m, {}.popitem), saved))
+
+
 def test_markers_keep_their_places_too():
     """Marks from before order.save and marks that were put in behind it."""
     m, n = Marker("m"), Marker("n")
