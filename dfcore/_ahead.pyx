@@ -25,7 +25,7 @@ cimport cython
 import threading
 from collections import deque
 
-from dfcore._pull cimport GAP, ITEM, SKIP_RESULT, Tag, applied
+from dfcore._pull cimport GAP, ITEM, SKIP_RESULT, Tag, applied, working
 
 from libc.stdint cimport int64_t
 from posix.types cimport pid_t
@@ -125,7 +125,7 @@ cdef class Ahead:
         """Take places and apply the steps to their items until there are none. Call it in a thread of its own."""
         cdef Place place
         gate = closed_gate()
-        self.coming = False
+        self.hired()
         while True:
             place = self.next_place(gate)
             if place is None:
@@ -147,7 +147,8 @@ cdef class Ahead:
         return self.next_place(gate)
 
     def hired(self):
-        """Say that the worker that was hired has arrived. Before its first `take`."""
+        """Say that the worker that was hired has arrived, in a thread of its own. Before its first `take`."""
+        working[PyThread_get_thread_ident()] = self
         self.coming = False
 
     def put(self, Place place, value):
@@ -173,6 +174,7 @@ cdef class Ahead:
         while True:
             place = Place.__new__(Place)
             if self.over:
+                working.pop(PyThread_get_thread_ident(), None)
                 return None
             if self.wanted():
                 self.room -= 1

@@ -22,3 +22,5 @@ cdef class Step:
 cpdef object applied(list steps, object item)
 
 cdef object SKIP_RESULT
+
+cdef dict working

@@ -200,32 +200,56 @@ cdef class Filter(Step):
         return (<Tag>item).altered(GAP, None)
 
 
+#: Thread -> the work (an `Ahead`) whose items it makes.
+cdef dict working = {}
+
+
+cdef object itself():
+    return ValueError("pipe: needed an item of another pipe, was one of itself; a stage cannot pull itself.")
+
+
 @cython.final
 cdef class Guard:
     """Lets one thread at a time pull; the others wait their turn, first come, first served.
 
     The look and the claim happen under the interpreter lock with no Python code between them: alone, one pays for no lock.
+
+    Args:
+        source: what is pulled, an iterator; or only taken in turns, `with guard:`.
+        works: whose work the items are: of stages before this one. Who works for one would wait for itself here, and is told.
     """
 
     cdef object source, waiting
+    cdef tuple works
     cdef bint inside
     cdef unsigned long owner
 
-    def __init__(self, source):
-        self.source, self.waiting = source, deque()
+    def __init__(self, source, tuple works=()):
+        self.source, self.waiting, self.works = source, deque(), works
 
     def __iter__(self):
         return self
 
     def __next__(self):
-        if self.inside:
-            self.wait()
-        self.inside = True
-        self.owner = PyThread_get_thread_ident()
+        self.enter()
         try:
             return next(self.source)
         finally:
             self.leave()
+
+    def __enter__(self):
+        self.enter()
+
+    def __exit__(self, *error):
+        self.leave()
+
+    cdef int enter(self) except -1:
+        if self.works and working.get(PyThread_get_thread_ident()) in self.works:
+            raise itself()
+        if self.inside:
+            self.wait()
+        self.inside = True
+        self.owner = PyThread_get_thread_ident()
 
     cdef int leave(self) except -1:
         self.owner = 0  # this one may be back before the next has arrived
@@ -236,7 +260,7 @@ cdef class Guard:
 
     cdef int wait(self) except -1:
         if self.owner == PyThread_get_thread_ident():
-            raise ValueError("pipe: needed an item of another pipe, was one of itself; a stage cannot pull itself.")
+            raise itself()
         gate = threading.Lock()
         gate.acquire()
         if not self.inside:

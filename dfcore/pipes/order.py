@@ -31,7 +31,7 @@ def save(p: Iterable[T], maxsize: int) -> SavedPipe[T]:
     """
     order = Order(given.count("order.save", "maxsize", maxsize, 1))
     below = pipe(p)
-    saved: SavedPipe[T] = SavedPipe(Guard(Saved(below.raw, order)), below)
+    saved: SavedPipe[T] = SavedPipe(Guard(Saved(below.raw, order), below.works), below)
     saved.order = order
     return saved
 
@@ -45,4 +45,4 @@ def load(p: Iterable[T], saved: SavedPipe[Any]) -> Pipe[T]:
     if not isinstance(saved, SavedPipe):
         raise TypeError(f"order.load: needed what order.save returned, was {saved!r}.")
     below = pipe(p)
-    return Pipe(Guard(Loaded(below.raw, saved.order)), below, closing=saved.order)
+    return Pipe(Guard(Loaded(below.raw, saved.order), below.works), below, closing=saved.order)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from typing import Any
 
-from .._pull import Tag
+from .._pull import Guard, Tag
 
 
 class _Link:
@@ -25,20 +24,20 @@ class Branch:
     A link lives as long as a branch has not passed it, so a dropped branch keeps nothing.
     """
 
-    def __init__(self, source: Iterator[Any], lock: threading.Lock, link: _Link):
-        self._source, self._lock, self._link = source, lock, link
+    def __init__(self, source: Iterator[Any], turn: Guard, link: _Link):
+        self._source, self._turn, self._link = source, turn, link
 
     @classmethod
-    def several(cls, source: Iterator[Any], count: int) -> list[Branch]:
-        """`count` branches, all before the same item."""
-        lock, link = threading.Lock(), _Link()
-        return [cls(source, lock, link) for _ in range(count)]
+    def several(cls, source: Iterator[Any], works: tuple[Any, ...], count: int) -> list[Branch]:
+        """`count` branches, all before the same item. `works`: as for `Guard`."""
+        turn, link = Guard(source, works), _Link()
+        return [cls(source, turn, link) for _ in range(count)]
 
     def __iter__(self) -> Branch:
         return self
 
     def __next__(self) -> Any:
-        with self._lock:
+        with self._turn:
             link = self._link
             if link.next is None:
                 link.item = self._pulled()

@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterable, Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
-from .._ahead import Ahead
+from .._ahead import Ahead, Results
 from .._pull import Batch, Each, Filter, Flatten, Flow, Guard, Map, Marks, On, Step, Take, Until
 from ..progress import Bar
 from . import given
@@ -48,9 +48,18 @@ class Pipe(Flow, Generic[T]):
     Each method returns a new pipe that pulls this one; this one stays valid, and shares its items with it.
     """
 
-    def __init__(self, raw: Iterator[Any], below: Pipe[Any] | None = None, *, closing: Closing | None = None):
+    def __init__(
+        self,
+        raw: Iterator[Any],
+        below: Pipe[Any] | None = None,
+        *,
+        closing: Closing | None = None,
+        works: tuple[Ahead, ...] | None = None,
+    ):
         super().__init__(raw)
         self._below, self._closing = below, closing
+        #: What the stages up to here have pulled ahead by workers, who must not pull this pipe.
+        self.works: tuple[Ahead, ...] = works if works is not None else below.works if below is not None else ()
 
     if TYPE_CHECKING:
 
@@ -96,7 +105,7 @@ class Pipe(Flow, Generic[T]):
 
     def tee(self, n: int = 2) -> tuple[Pipe[T], ...]:
         """`n` pipes that each hand on every item. What one is ahead of another is kept; a dropped one keeps nothing."""
-        return tuple(Pipe(branch, self) for branch in Branch.several(self.raw, given.count("tee", "n", n, 1)))
+        return tuple(Pipe(branch, self) for branch in Branch.several(self.raw, self.works, given.count("tee", "n", n, 1)))
 
     def ratelimit(self, rate_hz: float) -> Pipe[T]:
         """The items, at most `rate_hz` in a second; markers do not count. In a world it is the world's second."""
@@ -161,7 +170,7 @@ class Pipe(Flow, Generic[T]):
 
     def stage(self, raw: Iterator[Any]) -> Pipe[Any]:
         """A pipe with one more stage that keeps something, so that one thread at a time may pull it."""
-        return Pipe(Guard(raw), self)
+        return Pipe(Guard(raw, self.works), self)
 
     def ahead(
         self, work: Callable[[Ahead, list[Step]], None], workers: int, maxsize: int | None, *, ordered: bool, where: str
@@ -180,7 +189,12 @@ class Pipe(Flow, Generic[T]):
         more = 2 * many if maxsize is None else given.count(where, "maxsize", maxsize, 1)
         source, steps = self.unfolded()
         crew = Crew(source, lambda ahead: work(ahead, steps), many, more, ordered=bool(ordered), name=where)
-        return Pipe(Guard(crew.results), self, closing=crew)
+        return self.worked(crew.results, crew)
+
+    def worked(self, results: Results, closing: Closing) -> Pipe[Any]:
+        """A pipe with one more stage that has workers, who end with `closing`."""
+        works = (results.ahead, *self.works)
+        return Pipe(Guard(results, works), self, closing=closing, works=works)
 
     def unfolded(self) -> tuple[Iterator[Any], list[Step]]:
         """What workers behind this pipe pull one at a time, and the steps that each then runs on its own item, in order."""
@@ -288,7 +302,7 @@ class Processes(Generic[T]):
         many = given.count(where, "workers", workers, 1)
         more = 2 * many if maxsize is None else given.count(where, "maxsize", maxsize, 1)
         hands = Hands(self._pipe.raw, given.function(where, f), many, more, ordered=bool(ordered), each=each, name=where)
-        return Pipe(Guard(hands.results), self._pipe, closing=hands)
+        return self._pipe.worked(hands.results, hands)
 
 
 def pipe(items: Iterable[T]) -> Pipe[T]:

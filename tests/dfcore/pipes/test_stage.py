@@ -99,6 +99,18 @@ def test_a_pipe_that_pulls_itself_is_told():
         next(p)
 
 
+def test_a_pipe_that_pulls_its_sibling_of_a_tee_is_told():
+    """Both are the same pull of what is before the tee; the branches go on behind it."""
+    box = []
+    a, b = pipe(range(4)).map(lambda x: next(box[0]) if x == 2 and box else x).tee(2)
+    box.append(b)
+    assert [0, 1] == [next(a), next(a)]
+    with pytest.raises(ValueError, match="cannot pull itself"):
+        next(a)
+    assert [3] == list(a)
+    assert [0, 1, 3] == list(b)
+
+
 def test_several_threads_may_pull_one_pipe():
     """Each item goes to exactly one of four threads, over a generator and stages that keep something."""
     p = pipe(i for i in range(2000)).map(lambda x: [x]).flatten().batch(2).flatten()

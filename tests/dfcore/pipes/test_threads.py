@@ -316,3 +316,38 @@ def test_a_closed_upstream_pipe_ends_those_behind_it(none_left):
     first.close()
     with pytest.raises(ValueError, match="was closed"):
         next(second)
+
+
+@pytest.mark.parametrize("behind", [lambda p: p, lambda p: p.batch(2), lambda p: p.thread.queue(1), lambda p: p.tee(1)[0]])
+@pytest.mark.parametrize("workers", [1, 3])
+def test_a_function_that_pulls_the_pipe_of_its_own_workers_is_told(behind, workers, none_left):
+    """Itself or a stage behind it: it would wait for itself, whether somebody else pulls at that moment or not."""
+    box = []
+    p = pipe(range(9)).thread.map(lambda x: next(box[0]), workers)
+    last = behind(p)
+    box.append(last)
+    with pytest.raises(ValueError, match="cannot pull itself"):
+        next(last)
+    box.clear()
+    last.close()
+    none_left.join()
+
+
+def test_a_source_that_pulls_the_pipe_of_its_processes_is_told(none_left):
+    """What is before a stage of processes runs in a thread of its own, which works for it."""
+    box = []
+    with pipe(range(9)).map(lambda x: next(box[0])).process.map(abs, 1) as p:
+        box.append(p)
+        with pytest.raises(ValueError, match="cannot pull itself"):
+            next(p)
+        box.clear()
+    none_left.join()
+
+
+def test_a_function_of_workers_may_pull_another_pipe(none_left):
+    """Also one before it, and one with workers."""
+    others = pipe(range(100)).thread.map(abs, 2)
+    with pipe(range(10)).thread.map(lambda x: next(others) * 0 + x, 2) as p:
+        assert list(range(10)) == list(p)
+    others.close()
+    none_left.join()
