@@ -19,6 +19,7 @@ from tests.rings import Rig
 
 ENDS = [("wait", 4), ("drop_oldest", 3), ("drop_new", 2), ("latest", 1)]
 SIZE, PIECES = 131072, 256  # records large enough that a writer is nearly always killed inside one
+LINGERS = 2  # the writer waits in the middle of a record
 
 
 class Broken(AssertionError):
@@ -36,8 +37,8 @@ def notes_to_leave() -> memoryview:
     return memoryview(mmap.mmap(-1, 64)).cast("Q")
 
 
-def write_piece_by_piece(writer: Writer, notes: memoryview) -> None:
-    """Publish one record whose every byte is its number."""
+def write_piece_by_piece(writer: Writer, notes: memoryview, linger: Callable[[int], None] = lambda k: None) -> None:
+    """Publish one record whose every byte is its number. `linger` is called before some of its pieces."""
     record = writer.loan()
     need(record is not None, "a slot is free while there is room")
     if record is None:
@@ -48,6 +49,7 @@ def write_piece_by_piece(writer: Writer, notes: memoryview) -> None:
         record[k * len(piece) : (k + 1) * len(piece)] = piece
         if k % 64 == 0:
             os.sched_yield()  # on a busy machine too, others run while a record is half written
+            linger(k)
     notes[0] = 0
     writer.publish()
 
@@ -94,11 +96,17 @@ def loiter(rng: random.Random) -> None:
 def kill_a_writer(rig: Rig, rng: random.Random, notes: memoryview, last: list[int]) -> None:
     """Readers here, the writer in a child: what it had published stays, what it was writing never shows."""
     readers = [rig.reader(number) for number in range(len(ENDS))]
-    notes[0] = 0
+    parent = os.getpid()
+    notes[0] = notes[2] = 0
+
+    def linger(k: int) -> None:
+        while notes[2] and k >= notes[2] and os.getppid() == parent:
+            notes[0] = LINGERS
+            os.sched_yield()
 
     def work() -> None:
         if writer.room():
-            write_piece_by_piece(writer, notes)
+            write_piece_by_piece(writer, notes, linger)
         else:
             os.sched_yield()
 
@@ -117,7 +125,8 @@ def kill_a_writer(rig: Rig, rng: random.Random, notes: memoryview, last: list[in
             read()
         loiter(rng)  # there is room again: it is killed inside a record, most of the time
         if rng.random() < 0.5:
-            while not notes[0]:  # and every other time for certain, whatever the machine does
+            notes[2] = rng.randrange(1, PIECES - 64)
+            while notes[0] != LINGERS:  # and every other time for certain, whatever the machine does
                 read()
     finally:
         kill(pid)
@@ -176,7 +185,7 @@ def main(rounds: int, seed: int) -> None:
             kill_readers(rig, rng, notes, last)
         else:
             kill_a_writer(rig, rng, notes, last)
-            middle += notes[0]
+            middle += notes[0] > 0
     print(json.dumps({"kills": rounds, "inside a record": middle, "records": last[0]}))
 
 

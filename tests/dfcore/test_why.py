@@ -181,17 +181,20 @@ def test_a_replica_that_holds_up_the_others(ordered):
             return x
 
     with Graph() as graph:
-        source, out = emit(range(6), "i8"), collect()
+        source, out = emit(dtype="i8"), collect()
         with graph.context("work", kind="thread"):
             node = Stuck("i8", replicas=2, ordered=ordered)
     source.to(node).to(out)
     graph.start()
+    for x in range(6):
+        source.put(x)
     Stuck.began.wait()
     why = settled(graph, out, "compute")
     assert ["record", "compute"] == [link.cause for link in why.chain]
     assert why.root.node.startswith("stuck[0]" if ordered else "stuck[")
     assert "collect waits for `stuck[0] -> collect`" + ", or of another replica" * (not ordered) in str(why)
     Stuck.may_end.set()
+    source.end()
     graph.wait()
     assert list(range(6)) == sorted(out.records.tolist())
 
