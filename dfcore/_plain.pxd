@@ -6,9 +6,8 @@ it leaves out the questions whose answer was known when the cell was made. What 
 a full edge, a result that is no plain value) it hands to the general code, at a point where both agree about the state.
 `is_plain` says which cells; a test runs graphs both ways and compares everything that can be seen of them.
 
-Functions here are inlined into the scheduler: nobody else calls them.
+Functions here are inlined where they are called, by the table and the scheduler: nobody else calls them.
 """
-
 
 from dfcore._cell cimport INPUTS, PLAIN, Cell
 from dfcore._ends cimport Input, Output

@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 import scipy.linalg
 
+from tests.contracts import jack
 from tests.dfcore.pipes.busy import NoneLeft
 from tests.drivers import KINDS, Driver
 from tests.leaks import Leaks
@@ -49,6 +50,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for module in {item.module for item in items if isinstance(item, pytest.Function)}:
         if module.__name__ not in cloudpickle.list_registry_pickle_by_value():
             cloudpickle.register_pickle_by_value(module)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def database_of_jack() -> Iterator[None]:
+    """Where JACK is installed, its client library makes a database as soon as a program loads PortAudio: who made it removes it."""
+    there = jack.DATABASE.exists()
+    yield
+    if jack.DATABASE.exists() and not there:
+        everybody = os.open(jack.SHARED, os.O_RDONLY)
+        try:
+            jack.remove_unused(everybody)
+        finally:
+            os.close(everybody)
 
 
 @pytest.fixture(scope="session", autouse=True)

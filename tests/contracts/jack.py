@@ -22,6 +22,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 SHARED = pathlib.Path("/dev/shm")
+DATABASE = SHARED / f"jack_db-{os.getuid()}"  # of all servers of this user
 SEMAPHORE_KEY = "0x282929"  # JACK_SEMAPHORE_KEY in JACK's shm.c
 NAME = "contracts"
 LIMIT_S = 10
@@ -120,11 +121,16 @@ def guard(name: str, rate: str, period: str) -> None:
     os.close(sys.stdout.fileno())  # so that it is known
     for entry in of_server(name):  # a server that was busy forgets some
         entry.unlink(missing_ok=True)
+    remove_unused(everybody)
+    if not select.select([sys.stdin], [], [], END_LIMIT_S)[0]:
+        os.kill(os.getppid(), signal.SIGABRT)
+
+
+def remove_unused(everybody: int) -> None:
+    """Remove what JACK keeps for all servers, unless a server of ours uses it. `everybody`: a descriptor of the folder."""
     with contextlib.suppress(BlockingIOError):  # there are others
         fcntl.flock(everybody, fcntl.LOCK_EX | fcntl.LOCK_NB)
         _remove_shared()
-    if not select.select([sys.stdin], [], [], END_LIMIT_S)[0]:
-        os.kill(os.getppid(), signal.SIGABRT)
 
 
 def _remove_shared() -> None:
@@ -136,7 +142,7 @@ def _remove_shared() -> None:
     for entry in (SHARED / "jack-shm-registry", *SHARED.glob(f"jack-{os.getuid()}-*")):
         if entry.exists() and entry.stat().st_uid == os.getuid():
             entry.unlink()
-    shutil.rmtree(SHARED / f"jack_db-{os.getuid()}", ignore_errors=True)
+    shutil.rmtree(DATABASE, ignore_errors=True)
     subprocess.run(["ipcrm", "--semaphore-key", SEMAPHORE_KEY], check=False, capture_output=True, timeout=COMMAND_LIMIT_S)
 
 
